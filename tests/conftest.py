@@ -1,0 +1,32 @@
+"""What tests of every part share: a small real model, trained once a run."""
+
+from pathlib import Path
+
+import pytest
+
+from model.corpus import Corpus, Song, read_corpus
+from model.training import Listener, Training, TrainingConfig
+
+LYRICS = Path(__file__).parent.parent / "lyrics"
+
+
+@pytest.fixture(scope="session")
+def small_corpus() -> Corpus:
+    """Some songs of two genres, held-out ones among them."""
+    songs: tuple[Song, ...] = ()
+    for genre in ("country", "shanty"):
+        corpus = read_corpus(LYRICS / f"{genre}.txt")
+        songs += corpus.part("train")[:35]
+        songs += corpus.part("validation")[:2] + corpus.part("test")[:2]
+    return Corpus(songs, duplicates=0)
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(small_corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of weights that knows the genres country and shanty, and not much more."""
+    folder = tmp_path_factory.mktemp("weights") / "tiny"
+    config = TrainingConfig(
+        vocabulary=500, embedding=24, hidden=48, layers=1, batch=16, epochs=2, evaluations=1
+    )
+    Training(config, small_corpus).run(folder, Listener(), lambda: False)
+    return folder
