@@ -1,8 +1,9 @@
 """The corpus: songs with titles, genres and stanzas, read from and written to plain text files.
 
 A corpus is one or more .txt files, or folders of them, in UTF-8. Songs are separated by a line
-`===`; a song may start with lines `title: ...` and `genre: ...`. A plain text is one song. Which
-part of the data a song belongs to is decided by a hash of its words, never by its position.
+`===`; a song may start with lines `title: ...` and `genre: ...`. A plain text without any of this
+is cut at blank lines into songs of some length. Which part of the data a song belongs to is
+decided by a hash of its words, never by its position.
 """
 
 import contextlib
@@ -22,6 +23,9 @@ Part = Literal["train", "validation", "test"]
 SEPARATOR = "==="  # the line between two songs
 VALIDATION_SHARE = 0.05  # of the songs, by hash
 TEST_SHARE = 0.05
+PIECE_LINES = (
+    40  # after so many lines a plain text is cut at a blank line, after twice as many anywhere
+)
 
 _HEADER = re.compile(r"\s*(title|genre)\s*:\s*(.*?)\s*", re.IGNORECASE)
 _HEADING = re.compile(r"\s*\[[^\[\]]*\]\s*")  # [Verse 1], [Chorus]
@@ -83,7 +87,7 @@ def read_corpus(*sources: Path) -> Corpus:
     seen: set[bytes] = set()
     duplicates = 0
     for path in _files(sources):
-        for song in parse_songs(read_text(path), str(path)):
+        for song in _songs_of_file(path):
             digest = _digest(song)
             if digest in seen:
                 duplicates += 1
@@ -94,6 +98,23 @@ def read_corpus(*sources: Path) -> Corpus:
         names = ", ".join(str(source) for source in sources)
         raise CorpusError(f"There is no text to learn from in {names or 'no files at all'}.")
     return Corpus(tuple(songs), duplicates)
+
+
+def _songs_of_file(path: Path) -> list[Song]:
+    """The songs of a file; a long one without separators and headers is cut into several."""
+    songs = list(parse_songs(read_text(path), str(path)))
+    if len(songs) != 1 or songs[0].title or songs[0].genre:
+        return songs
+    lines = songs[0].text.split("\n")
+    if len(lines) <= 2 * PIECE_LINES:
+        return songs
+    pieces: list[list[str]] = [[]]
+    for line in lines:
+        if len(pieces[-1]) >= (PIECE_LINES if not line else 2 * PIECE_LINES):
+            pieces.append([])
+        pieces[-1].append(line)
+    texts = [normalized_text("\n".join(piece)) for piece in pieces]
+    return [Song(None, None, text) for text in texts if text]
 
 
 def split(song: Song) -> Part:

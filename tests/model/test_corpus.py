@@ -56,6 +56,18 @@ def test_a_plain_text_is_one_song_without_title(tmp_path: Path) -> None:
     assert corpus.songs == (Song(None, None, "One\nTwo\n\nThree"),)
 
 
+def test_a_long_plain_text_is_cut_into_songs_and_loses_no_line(tmp_path: Path) -> None:
+    stanzas = [f"First line {i}\nsecond line {i}\nthird line {i}" for i in range(100)]
+    text = "\n\n".join(stanzas)
+    corpus = read_corpus(write(tmp_path / "poems.txt", text))
+    assert 5 <= len(corpus.songs) <= 20
+    assert "\n\n".join(song.text for song in corpus.songs) == text
+    run_on = "\n".join(f"line {i}" for i in range(300))
+    corpus = read_corpus(write(tmp_path / "prose.txt", run_on))
+    assert len(corpus.songs) == 4
+    assert "\n".join(song.text for song in corpus.songs) == run_on
+
+
 def test_folders_are_read_with_what_lies_below_them_in_the_order_of_names(tmp_path: Path) -> None:
     write(tmp_path / "b.txt", "second")
     write(tmp_path / "a" / "z.TXT", "first")
@@ -175,7 +187,9 @@ def test_writing_nothing_or_nowhere_is_refused_and_keeps_the_old_file(tmp_path: 
 
 LINES = st.text(string.ascii_letters + " :=[]'é語", min_size=1, max_size=20).map(str.rstrip)
 TEXTS = (
-    st.lists(st.lists(LINES.filter(bool), min_size=1, max_size=3).map("\n".join), min_size=1)
+    st.lists(
+        st.lists(LINES.filter(bool), min_size=1, max_size=3).map("\n".join), min_size=1, max_size=15
+    )
     .map("\n\n".join)
     .filter(lambda text: "===" not in text and not text.lower().lstrip().startswith(("t", "g")))
 )
