@@ -41,18 +41,7 @@ class Writer(Protocol):
     def parameter_count(self) -> int:
         """How many numbers it has learned."""
 
-    def generate(
-        self,
-        seed: str | None,
-        *,
-        genre: str | None,
-        title: str | None,
-        lines: int,
-        temperature: float,
-        top_p: float,
-        random_seed: int | None,
-        should_stop: Callable[[], bool],
-    ) -> Lyric:
+    def write(self, wish: Wish, random_seed: int | None, should_stop: Callable[[], bool]) -> Lyric:
         """Write a lyric; end it early, on a whole line, once should_stop() says yes."""
 
 
@@ -144,7 +133,7 @@ class Engine:
             self._answer(writer, request)
 
     def _answer(self, writer: Writer, request: _Request) -> None:
-        answer, wish = request.answer, request.wish
+        answer = request.answer
         deadline = time.monotonic() + self._writing_seconds
 
         def should_stop() -> bool:
@@ -153,16 +142,7 @@ class Engine:
         if answer.cancelled():
             return
         try:
-            lyric = writer.generate(
-                wish.seed,
-                genre=wish.genre,
-                title=wish.title,
-                lines=wish.lines,
-                temperature=wish.temperature,
-                top_p=wish.top_p,
-                random_seed=request.random_seed,
-                should_stop=should_stop,
-            )
+            lyric = writer.write(request.wish, request.random_seed, should_stop)
             if self._closing:
                 raise _closed()
             if not lyric.text.strip():

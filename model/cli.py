@@ -319,19 +319,20 @@ def _generate(options: argparse.Namespace) -> int:
     if options.count < 1:
         raise RequestError("Count must be at least 1.")
     model = load(options.weights)
+    wish = Wish(
+        options.seed,
+        options.genre,
+        options.title,
+        options.lines,
+        options.temperature,
+        options.top_p,
+    )
     for k in range(1 if options.code else options.count):
         if options.code:
             lyric = model.regenerate(options.code)
         else:
-            lyric = model.generate(
-                options.seed,
-                genre=options.genre,
-                title=options.title,
-                lines=options.lines,
-                temperature=options.temperature,
-                top_p=options.top_p,
-                random_seed=None if options.random_seed is None else options.random_seed + k,
-            )
+            first = options.random_seed
+            lyric = model.write(wish, None if first is None else first + k)
         if options.json:
             _print_json(
                 {

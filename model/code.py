@@ -36,11 +36,19 @@ def parse_code(code: str, version: str) -> tuple[int, Wish]:
         payload = zlib.decompressobj(-15).decompress(data[4:], 10_000)
         random_seed, options = json.loads(payload)
         wish = Wish(**options)
+        texts, numbers = (wish.seed, wish.genre, wish.title), (wish.temperature, wish.top_p)
+        if not (
+            all(isinstance(text, str | None) for text in texts)
+            and all(isinstance(number, int | float) for number in numbers)
+            and isinstance(wish.lines, int)
+            and isinstance(random_seed, int)
+        ):
+            raise TypeError(options)
     except (binascii.Error, zlib.error, ValueError, TypeError) as error:
         raise RequestError("This is not a lyric's code: a letter may be missing.") from error
     if data[:4] != _stamp(version, payload):
         raise RequestError(f"This code is not of the model {version}, which alone can write it.")
-    return int(random_seed), wish
+    return random_seed, wish
 
 
 def _stamp(version: str, payload: bytes) -> bytes:

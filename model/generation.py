@@ -1,9 +1,9 @@
 """Writing a lyric: line by line, each line written several ways at once, the best one kept.
 
 A plain language model of this size hardly rhymes by itself. So every line is sampled CANDIDATES
-times in one batch from the same state; the first that rhymes with an open line end of its stanza
-is kept, and where none does, the first sound one. The batch always has the same shape, so a
-lyric is a function of the weights, the wish and the random seed alone.
+times in one batch from the same state; of those in dictionary words, the first that rhymes with an
+open line end of its stanza is kept, and where none does, the first. The batch always has the same
+shape, so a lyric is a function of the weights, the wish and the random seed alone.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -170,8 +170,8 @@ def choose(
 ) -> int:
     """The candidate to keep: the model's own choice of what kind of line comes, then rhyme.
 
-    The first whole candidate says whether a blank line, a heading or a sung line comes; so
-    rhyme decides between lines but never the form of the song.
+    The first whole candidate says whether a blank line, a heading or a sung line comes; so rhyme
+    and spelling decide between lines but never the form of the song.
     """
     whole = [i for i, candidate in enumerate(candidates) if candidate.whole] or [0]
     first = opening + candidates[whole[0]].text
@@ -179,11 +179,9 @@ def choose(
         return whole[0]
     sound = [i for i in whole if is_sound(opening + candidates[i].text, written)] or whole[:1]
     spelled = [i for i in sound if all(rhyme.is_word(w) for w in rhyme.words(candidates[i].text))]
-    for group in (spelled, sound):
-        for i in group:
-            if stanza.rhyming(opening + candidates[i].text) is not None:
-                return i
-    return (spelled or sound)[0]
+    pool = spelled or sound
+    rhyming = (i for i in pool if stanza.rhyming(opening + candidates[i].text) is not None)
+    return next(rhyming, pool[0])
 
 
 def is_sound(line: str, written: Sequence[str]) -> bool:

@@ -83,12 +83,22 @@ class LyricModel:
         random_seed: int | None = None,
         should_stop: Callable[[], bool] = lambda: False,
     ) -> Lyric:
-        """Write a lyric that opens with `seed`. Same model, wish and random seed: same lyric.
+        """Write a lyric that opens with `seed`; `write` says more."""
+        wish = Wish(seed, genre, title, lines, temperature, top_p)
+        return self.write(wish, random_seed, should_stop)
+
+    def write(
+        self,
+        wish: Wish,
+        random_seed: int | None = None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> Lyric:
+        """Write a lyric. Same model, wish and random seed: same lyric.
 
         should_stop is asked after each line; once it says yes, the lyric ends there. Raises
         RequestError when the wish cannot be met.
         """
-        wish = Wish(seed, genre, title, lines, temperature, top_p).checked(self.genres)
+        wish = wish.checked(self.genres)
         if random_seed is None:
             random_seed = secrets.randbelow(RANDOM_SEEDS)
         if not 0 <= random_seed < RANDOM_SEEDS:
@@ -101,15 +111,7 @@ class LyricModel:
     def regenerate(self, code: str) -> Lyric:
         """Write the lyric of a code again. Raises RequestError for another model's code."""
         random_seed, wish = parse_code(code, self.version)
-        return self.generate(
-            wish.seed,
-            genre=wish.genre,
-            title=wish.title,
-            lines=wish.lines,
-            temperature=wish.temperature,
-            top_p=wish.top_p,
-            random_seed=random_seed,
-        )
+        return self.write(wish, random_seed)
 
 
 def load(folder: str | Path) -> LyricModel:

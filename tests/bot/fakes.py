@@ -24,27 +24,15 @@ class FakeModel:
     genres: tuple[str, ...] = ("country", "rap")
     parameter_count: int = 1234
     asked: list[Wish] = field(default_factory=list)
-    threads: set[int] = field(default_factory=set)  # those that generate was called in
+    threads: set[int] = field(default_factory=set)  # those that write was called in
     breaks_with: BaseException | None = None  # raised by the next lyric, once
     endless: bool = False  # a lyric goes on until it is stopped
     holds: bool = False  # a lyric waits for `let_go` before it ends
     begun: threading.Event = field(default_factory=threading.Event)
     let_go: threading.Event = field(default_factory=threading.Event)
 
-    def generate(
-        self,
-        seed: str | None,
-        *,
-        genre: str | None,
-        title: str | None,
-        lines: int,
-        temperature: float,
-        top_p: float,
-        random_seed: int | None,
-        should_stop: Callable[[], bool],
-    ) -> Lyric:
-        """As `model.LyricModel.generate`."""
-        wish = Wish(seed, genre, title, lines, temperature, top_p)
+    def write(self, wish: Wish, random_seed: int | None, should_stop: Callable[[], bool]) -> Lyric:
+        """As `model.LyricModel.write`."""
         self.asked.append(wish)
         self.threads.add(threading.get_ident())
         self.begun.set()
@@ -56,8 +44,8 @@ class FakeModel:
         while self.endless and not should_stop():
             pass
         drawn = len(self.asked) if random_seed is None else random_seed
-        first = "[Verse 1]" if seed is None else seed
-        text = "\n".join([first, *(f"line {n} of take {drawn}" for n in range(2, lines + 1))])
+        first = "[Verse 1]" if wish.seed is None else wish.seed
+        text = "\n".join([first, *(f"line {n} of take {drawn}" for n in range(2, wish.lines + 1))])
         return Lyric(text, f"{self.version}:{drawn}", self.version, drawn, wish)
 
 

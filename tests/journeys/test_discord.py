@@ -70,13 +70,13 @@ async def test_the_model_never_runs_on_the_event_loop(world: World, model: FakeM
 async def test_a_lyric_too_long_for_a_message_goes_on_in_the_next(
     world: World, model: FakeModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = model.generate
+    write = model.write
 
     def write_much(*args: Any, **kwargs: Any) -> Lyric:
         line = "all night long " * 20
         return dataclasses.replace(write(*args, **kwargs), text="\n".join([line] * MAX_LINES))
 
-    monkeypatch.setattr(model, "generate", write_much)
+    monkeypatch.setattr(model, "write", write_much)
 
     result = await world.ann.slash(world.channel, "lyrics")
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 import model
+from model.code import lyric_code
 from model.corpus import is_heading
 from model.generation import Candidate, Stanza, choose
 
@@ -76,9 +77,14 @@ def test_what_is_no_code_is_refused(tiny: model.LyricModel, code: str) -> None:
         tiny.regenerate(code)
 
 
-def test_another_models_code_is_refused(tiny: model.LyricModel) -> None:
-    from model.code import lyric_code
+def test_a_forged_code_is_refused(tiny: model.LyricModel) -> None:
+    wishes = [model.Wish(seed=3), model.Wish(lines="x"), model.Wish(top_p=[])]  # type: ignore[arg-type]
+    for wish in wishes:
+        with pytest.raises(model.RequestError, match="not a lyric's code"):
+            tiny.regenerate(lyric_code(tiny.version, 1, wish))
 
+
+def test_another_models_code_is_refused(tiny: model.LyricModel) -> None:
     code = lyric_code("other-12345678", 1, model.Wish())
     with pytest.raises(model.RequestError, match=tiny.version):
         tiny.regenerate(code)
@@ -131,8 +137,10 @@ def test_a_repeated_line_and_half_a_character_are_passed_over() -> None:
     assert choose(found, "", stanza("waiting for the train"), ["waiting for the train"]) == 2
 
 
-def test_a_line_of_dictionary_words_is_preferred() -> None:
+def test_a_line_of_dictionary_words_is_preferred_even_to_one_that_rhymes() -> None:
     assert choose(candidates("the zzxq blorp", "I walk alone"), "", Stanza(), []) == 1
+    found = candidates("the zzxq blorp", "I walk alone", "blorping in the rain")
+    assert choose(found, "", stanza("waiting for the train"), []) == 1
 
 
 def test_a_line_that_never_ended_is_taken_only_when_there_is_no_other() -> None:
