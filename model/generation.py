@@ -2,8 +2,8 @@
 
 A plain language model of this size hardly rhymes by itself. So every line is sampled CANDIDATES
 times in one batch from the same state; of those in dictionary words, the first that rhymes with an
-open line end of its stanza is kept, and where none does, the first. The batch always has the same
-shape, so a lyric is a function of the weights, the wish and the random seed alone.
+open line end of its stanza is kept, and where none does, the first. Nothing but these candidates
+is in the batch, so a lyric is a function of the weights, the wish and the random seed alone.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +20,7 @@ from model.sampling import sample
 from model.tokenizer import REPLACEMENT, SPECIALS, Tokenizer
 from model.wish import Wish
 
-CANDIDATES = 16  # ways in which each line is written
+CANDIDATES = 32  # ways in which each line is written
 LINE_CHARACTERS = 120  # a line is dropped where it grows longer
 
 
@@ -67,6 +67,7 @@ class LineWriter:
         self.network = network
         self.tokenizer = tokenizer
         pieces = [tokenizer.decode([i]) for i in range(tokenizer.vocabulary_size)]
+        self._newline = tokenizer.newline
         self._lengths = [len(piece) for piece in pieces]
         # The song ends when it has its lines, so no special token is ever wanted.
         self._special = _mask([i < len(SPECIALS) for i in range(len(pieces))])
@@ -88,33 +89,37 @@ class LineWriter:
         """
         logits = np.repeat(logits[None] + first, CANDIDATES, axis=0)
         states = tuple(tuple(np.repeat(a, CANDIDATES, axis=0) for a in layer) for layer in state)
-        finals = tuple(tuple(a.copy() for a in layer) for layer in states)
+        finals = tuple(tuple(np.empty_like(a) for a in layer) for layer in states)
         found = [Candidate() for _ in range(CANDIDATES)]
-        running = set(range(CANDIDATES))
-        while True:
+        running = np.arange(CANDIDATES)  # the candidates that the rows of logits and states are of
+        while len(running):
             tokens = sample(
                 logits + self._special,
-                rng.random(CANDIDATES),
+                rng.random(len(running)),
                 temperature=wish.temperature,
                 top_p=wish.top_p,
             )
-            for row in sorted(running):
-                candidate, token = found[row], int(tokens[row])
-                candidate.characters += self._lengths[token]
-                candidate.whole = token == self.tokenizer.newline
-                if candidate.whole or candidate.characters > LINE_CHARACTERS:
-                    running.remove(row)
-                    for layer, final in zip(states, finals, strict=True):
-                        for array, kept in zip(layer, final, strict=True):
-                            kept[row] = array[row]
-                else:
-                    candidate.ids.append(token)
-            if not running:
-                break
+            goes_on = np.array(
+                [self._extend(found[i], int(t)) for i, t in zip(running, tokens, strict=True)]
+            )
+            for layer, final in zip(states, finals, strict=True):
+                for array, kept in zip(layer, final, strict=True):
+                    kept[running[~goes_on]] = array[~goes_on]
+            running, tokens = running[goes_on], tokens[goes_on]
+            states = tuple(tuple(a[goes_on] for a in layer) for layer in states)
             logits, states = self.network.step(tokens, states)
         for candidate in found:
             candidate.text = self.tokenizer.decode(candidate.ids)
         return found, finals
+
+    def _extend(self, candidate: Candidate, token: int) -> bool:
+        """Add a token to a candidate; whether its line goes on after it."""
+        candidate.characters += self._lengths[token]
+        candidate.whole = token == self._newline
+        if candidate.whole or candidate.characters > LINE_CHARACTERS:
+            return False
+        candidate.ids.append(token)
+        return True
 
     def first_token(self, opening: str, written: Sequence[str]) -> Array:
         """What the next token must not be: -inf (V,) where it is forbidden, else 0.
@@ -130,7 +135,7 @@ class LineWriter:
     def end_line(self, states: State, row: int) -> tuple[Array, State]:
         """Read the line end after candidate `row`: logits (V,) and the state (1, H) after it."""
         chosen = tuple(tuple(a[row : row + 1] for a in layer) for layer in states)
-        logits, state = self.network.step(np.array([self.tokenizer.newline]), chosen)
+        logits, state = self.network.step(np.array([self._newline]), chosen)
         return logits[0], state
 
 

@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from model.cells import Array
 
-LIKELY = 256  # tokens that are sorted first; they nearly always hold the whole nucleus
+LIKELY = 256  # tokens a row that are sorted first; they nearly always hold the whole nucleus
 
 
 def sample(
@@ -21,23 +21,27 @@ def sample(
         return np.asarray(logits.argmax(axis=1), np.int64)
     probabilities = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
     probabilities /= probabilities.sum(axis=1, keepdims=True)
-    return np.array(
-        [_sample_nucleus(row, draw, top_p) for row, draw in zip(probabilities, draws, strict=True)],
-        np.int64,
-    )
+    size = logits.shape[1]
+    if size <= LIKELY:
+        return _sample_sorted(probabilities, np.arange(size)[None], draws, top_p)
+    likely = np.sort(np.argpartition(-probabilities, LIKELY, axis=1)[:, :LIKELY], axis=1)
+    wide = np.take_along_axis(probabilities, likely, axis=1).sum(axis=1) < top_p
+    tokens = np.empty(len(logits), np.int64)
+    tokens[~wide] = _sample_sorted(probabilities[~wide], likely[~wide], draws[~wide], top_p)
+    tokens[wide] = _sample_sorted(probabilities[wide], np.arange(size)[None], draws[wide], top_p)
+    return tokens
 
 
-def _sample_nucleus(probabilities: Array, draw: float, top_p: float) -> int:
-    """A token of the nucleus of probabilities (V,)."""
-    likely = np.arange(len(probabilities))
-    if len(likely) > LIKELY:
-        likely = np.argpartition(-probabilities, LIKELY)[:LIKELY]
-        if probabilities[likely].sum() < top_p:
-            likely = np.arange(len(probabilities))
-    # equal probabilities stand in the order of their ids
-    order = likely[np.lexsort((likely, -probabilities[likely]))]
-    cumulative = probabilities[order].astype(np.float64).cumsum()
-    kept = int(np.searchsorted(cumulative, top_p)) + 1  # at least the likeliest
-    cumulative = cumulative[:kept]
-    place = int(np.searchsorted(cumulative, draw * cumulative[-1], side="right"))
-    return int(order[min(place, len(cumulative) - 1)])
+def _sample_sorted(
+    probabilities: Array, ids: npt.NDArray[np.integer], draws: Array, top_p: float
+) -> npt.NDArray[np.int64]:
+    """Sample among `ids`, (B, N) or (1, N) in rising order, of probabilities (B, V)."""
+    ids = np.broadcast_to(ids, (len(probabilities), ids.shape[1]))
+    chosen = np.take_along_axis(probabilities, ids, axis=1)
+    order = np.argsort(-chosen, axis=1, kind="stable")  # of equal ones the lower id first
+    cumulative = np.take_along_axis(chosen, order, axis=1).cumsum(axis=1, dtype=np.float64)
+    last = np.minimum((cumulative < top_p).sum(axis=1), ids.shape[1] - 1)  # of the nucleus
+    rows = np.arange(len(ids))
+    reached = cumulative <= (draws * cumulative[rows, last])[:, None]
+    place = np.minimum(reached.sum(axis=1), last)
+    return np.asarray(ids[rows, order[rows, place]], np.int64)

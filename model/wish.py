@@ -27,8 +27,8 @@ class Wish:
     genre: str | None = None
     title: str | None = None  # sets the topic
     lines: int = DEFAULT_LINES  # sung lines, headings and blank lines not counted
-    temperature: float = 0.8  # 0 always takes the likeliest token
-    top_p: float = 0.95  # sample among the likeliest tokens that hold this share of probability
+    temperature: float = 0.7  # 0 always takes the likeliest token
+    top_p: float = 0.92  # sample among the likeliest tokens that hold this share of probability
 
     def checked(self, genres: Sequence[str]) -> "Wish":
         """The same wish with its text cleaned; raises RequestError saying what cannot be met."""
