@@ -142,6 +142,8 @@ class Engine:
         if answer.cancelled():
             return
         try:
+            if self._closing:
+                raise _closed()
             lyric = writer.write(request.wish, request.random_seed, should_stop)
             if self._closing:
                 raise _closed()

@@ -60,7 +60,7 @@ class TrainingConfig:
     batch: int = _option(64, "places in the songs that are read at once")
     steps: int = _option(64, "tokens that the error flows back over")
     dropout: float = _option(0.2, "share of units that rest in each segment")
-    drop_state: float = _option(0.01, "how often a carried state is dropped")
+    drop_state: float = _option(0.1, "how often a segment starts from zero, as a lyric does")
     clip_norm: float = _option(1.0, "largest norm of the whole gradient")
     clip_error: float = _option(6.0, "largest value of the error that flows back in time")
     evaluations: int = _option(10, "validations in the run, each with a sample")

@@ -128,6 +128,23 @@ def test_training_with_one_thread_or_two_differs_only_by_rounding(
         np.testing.assert_allclose(two[name], one[name], atol=2e-4, err_msg=name)
 
 
+def test_a_state_that_is_always_dropped_makes_every_segment_start_from_zero(
+    corpus: Corpus, tmp_path: Path
+) -> None:
+    training = Training(replace(SMALL, drop_state=1.0, dropout=0.0), corpus)
+    for layer in training.state:
+        for array in layer:
+            array[:] = 5.0
+    training.progress.segment = 1
+    training.run(tmp_path / "dropped", Recorder(), after(1))
+    other = Training(replace(SMALL, drop_state=1.0, dropout=0.0), corpus)
+    other.progress.segment = 1
+    other.run(tmp_path / "zero", Recorder(), after(1))
+    dropped, zero = tensors(tmp_path / "dropped"), tensors(tmp_path / "zero")
+    for name, array in zero.items():
+        np.testing.assert_array_equal(dropped[name], array, err_msg=name)
+
+
 def test_too_little_text_is_refused_in_words() -> None:
     with pytest.raises(TrainingError, match="too little text"):
         Training(SMALL, Corpus((Song(None, None, "la la"),), 0))
