@@ -59,7 +59,7 @@ class CommandCompleter(Completer):
         """What is being typed, and all that could stand there."""
         name, space, rest = text.partition(" ")
         if not space:
-            return name, [f"/{command.name}" for command in COMMANDS]
+            return name, [f"/{c.name}{' ' if c.options else ''}" for c in COMMANDS]
         command = next((c for c in COMMANDS if f"/{c.name}" == name.lower()), None)
         if command is None:
             return "", []

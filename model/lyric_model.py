@@ -66,7 +66,7 @@ class LyricModel:
         """
         column = np.asarray(ids, np.int64).reshape(-1, 1)
         size = self.config.vocabulary_size
-        if column.size and (column.min() < 0 or column.max() >= size):
+        if np.any((column < 0) | (column >= size)):
             raise RequestError(f"Token ids must be from 0 to {size - 1}.")
         activations = self._network.forward(column, self._network.zero_state(1))
         return self._network.logits(activations.output[:, 0]).astype(np.float32, copy=False)

@@ -345,7 +345,7 @@ async def test_a_history_that_cannot_be_written_does_not_matter(
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
-        ("/a", ["/another", "/about"]),
+        ("/a", ["/another ", "/about"]),
         ("/lyrics ", ["seed: ", "genre: ", "title: ", "lines: "]),
         ("/lyrics seed: rain l", ["lines: "]),
         ("/lyrics seed: rain ", ["genre: ", "title: ", "lines: "]),
