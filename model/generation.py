@@ -92,7 +92,7 @@ class LineWriter:
         finals = tuple(tuple(np.empty_like(a) for a in layer) for layer in states)
         found = [Candidate() for _ in range(CANDIDATES)]
         running = np.arange(CANDIDATES)  # the candidates that the rows of logits and states are of
-        while len(running):
+        while True:
             tokens = sample(
                 logits + self._special,
                 rng.random(len(running)),
@@ -106,6 +106,8 @@ class LineWriter:
                 for array, kept in zip(layer, final, strict=True):
                     kept[running[~goes_on]] = array[~goes_on]
             running, tokens = running[goes_on], tokens[goes_on]
+            if not len(running):
+                break
             states = tuple(tuple(a[goes_on] for a in layer) for layer in states)
             logits, states = self.network.step(tokens, states)
         for candidate in found:

@@ -230,7 +230,7 @@ class Training:
                 if not np.isfinite(loss):
                     raise TrainingError(
                         f"The loss is no longer finite at step {progress.step}: train again with "
-                        f"a lower --learning-rate. The best weights so far are in {folder}."
+                        f"a lower --learning-rate. What {folder} held before is still there."
                     )
                 progress.step += 1
                 progress.segment += 1
@@ -258,8 +258,9 @@ class Training:
                     saved = time.monotonic()
                 if stopping:
                     return
-            progress.epoch += 1
-            progress.segment, progress.epoch_share = 0, 0.0
+            if progress.segment == len(parts):
+                progress.epoch += 1
+                progress.segment, progress.epoch_share = 0, 0.0
         self.save(folder)
 
     @property
@@ -310,6 +311,7 @@ class Training:
                 tuple(tuple(array[part] for array in layer) for layer in state),
                 dropout=config.dropout,
                 rng=np.random.default_rng([*seed, 1 + shard]),
+                # the bound is for the errors of a sum of losses; `weights` make it a mean
                 error_clip=config.clip_error / inputs.size,
             )
 

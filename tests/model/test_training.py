@@ -90,6 +90,20 @@ def test_a_run_that_was_stopped_and_resumed_ends_in_the_same_weights(
         np.testing.assert_array_equal(parts[name], array, err_msg=name)
 
 
+def test_a_run_that_ends_inside_an_epoch_can_be_prolonged_from_there(
+    corpus: Corpus, tmp_path: Path
+) -> None:
+    Training(replace(SMALL, epochs=0.5), corpus).run(tmp_path, Recorder(), never)
+    longer = Training.resumed(tmp_path, corpus, {"epochs": 1.0})
+    done = longer.progress
+    assert longer.share == pytest.approx(0.5, abs=0.05)
+    recorder = Recorder()
+    longer.run(tmp_path, recorder, never)
+    assert recorder.steps[0].number == done.step - len(recorder.steps) + 1
+    assert len(recorder.steps) == pytest.approx(done.step / 2, abs=1)
+    assert recorder.steps[-1].epoch == 1
+
+
 def test_a_resumed_run_refuses_other_songs_and_other_sizes(corpus: Corpus, tmp_path: Path) -> None:
     Training(SMALL, corpus).run(tmp_path, Recorder(), after(1))
     with pytest.raises(TrainingError, match="other songs"):
