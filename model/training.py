@@ -33,6 +33,7 @@ from model.weights import Weights, save_weights
 
 WARM_UP = 0.02  # share of the run in which the learning rate rises
 FINAL_RATE = 0.02  # of the learning rate, at the end of its cosine
+LEAST_SEGMENTS = 32  # an epoch has; of a small corpus fewer places are read at once
 VALIDATION_CHARACTERS = 100_000  # a larger validation part is sampled, to keep it short
 TOKENIZERS = ("bpe", "char")
 RESUMABLE = {"epochs", "minutes", "evaluations", "checkpoint_minutes", "threads"}
@@ -57,7 +58,7 @@ class TrainingConfig:
     learning_rate: float = _option(2e-3, "highest step size; it warms up, then falls as a cosine")
     epochs: float = _option(10.0, "how often each song is seen")
     minutes: float | None = _option(None, "train this long instead of a number of epochs")
-    batch: int = _option(64, "places in the songs that are read at once")
+    batch: int = _option(64, "places in the songs that are read at once, at most")
     steps: int = _option(64, "tokens that the error flows back over")
     dropout: float = _option(0.2, "share of units that rest in each segment")
     drop_state: float = _option(0.1, "how often a segment starts from zero, as a lyric does")
@@ -152,7 +153,7 @@ class Training:
                 f"There is too little text to learn from: {tokens} tokens, "
                 f"at least {2 * config.steps} are needed. Add songs."
             )
-        self.batch_size = min(config.batch, tokens // config.steps)
+        self.batch_size = min(config.batch, max(1, tokens // (LEAST_SEGMENTS * config.steps)))
         if init:
             network_config = init.network.config
             parameters = {name: array.copy() for name, array in init.network.parameters.items()}
