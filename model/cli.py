@@ -106,7 +106,7 @@ def _prepare(options: argparse.Namespace) -> int:
 
 
 def _add_train(commands: Any) -> None:
-    from model.training import TrainingConfig
+    from model.training import TrainingConfig, option_type
 
     command = _command(
         commands,
@@ -123,7 +123,7 @@ def _add_train(commands: Any) -> None:
     command.add_argument("--config", type=Path, help="TOML file with any of the options below")
     command.add_argument("--json", action="store_true", help="print the result as JSON")
     for option in fields(TrainingConfig):
-        kind = float if option.default is None else type(option.default)
+        kind = option_type(option)
         choices = option.metadata.get("choices")
         command.add_argument(
             f"--{option.name.replace('_', '-')}",
@@ -150,12 +150,8 @@ def _train(options: argparse.Namespace) -> int:
         if options.resume:
             training = Training.resumed(folder, corpus, chosen)
         else:
-            try:
-                config = TrainingConfig(**chosen)
-            except TypeError as error:
-                raise TrainingError(str(error)) from error
             init = load_weights(options.init) if options.init else None
-            training = Training(config, corpus, init)
+            training = Training(TrainingConfig(**chosen), corpus, init)
     SCREEN.print(_introduction(training, corpus), highlight=False)
     resumed_at = training.progress.step if options.resume else None
     with (

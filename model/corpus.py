@@ -23,9 +23,7 @@ Part = Literal["train", "validation", "test"]
 SEPARATOR = "==="  # the line between two songs
 VALIDATION_SHARE = 0.05  # of the songs, by hash
 TEST_SHARE = 0.05
-PIECE_LINES = (
-    40  # after so many lines a plain text is cut at a blank line, after twice as many anywhere
-)
+PIECE_LINES = 40  # after these a plain text is cut at a blank line, after twice as many anywhere
 
 _HEADER = re.compile(r"\s*(title|genre)\s*:\s*(.*?)\s*", re.IGNORECASE)
 _HEADING = re.compile(r"\s*\[[^\[\]]*\]\s*")  # [Verse 1], [Chorus]

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from model.generation import LineWriter, write_lines
 from model.training import Listener, Step, Validation
 from model.weights import Weights, write_file
-from model.wish import MIN_LINES, Wish
+from model.wish import Wish
 
 METRICS = "metrics.jsonl"
 PICTURE = "loss.png"
@@ -95,7 +95,7 @@ class ProgressView(Listener):
         sample = list(
             write_lines(
                 LineWriter(weights.network, weights.tokenizer),
-                Wish(lines=max(SAMPLE_LINES, MIN_LINES)),
+                Wish(lines=SAMPLE_LINES),
                 validation.step,
                 lambda: False,
             )

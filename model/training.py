@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import Field, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,11 @@ LEAST_SEGMENTS = 32  # an epoch has; of a small corpus fewer places are read at 
 VALIDATION_CHARACTERS = 100_000  # a larger validation part is sampled, to keep it short
 TOKENIZERS = ("bpe", "char")
 RESUMABLE = {"epochs", "minutes", "evaluations", "checkpoint_minutes", "threads"}
+
+
+def option_type(option: Field[Any]) -> type:
+    """What an option's value is: str, int or float; minutes, which has no default, is a float."""
+    return float if option.default is None else type(option.default)
 
 
 def _option(default: Any, text: str, **more: Any) -> Any:
@@ -73,6 +78,9 @@ class TrainingConfig:
         """Itself; raises TrainingError naming the first option that cannot be."""
         for option in fields(self):
             value, choices = getattr(self, option.name), option.metadata.get("choices")
+            kind = int | float if option_type(option) is float else option_type(option)
+            if value != option.default and (isinstance(value, bool) or not isinstance(value, kind)):
+                raise TrainingError(f"{option.name} cannot be {value!r}.")
             if choices and value not in choices:
                 raise TrainingError(f"{option.name} must be one of {', '.join(choices)}.")
         for name in ("vocabulary", "embedding", "hidden", "layers", "batch", "steps"):

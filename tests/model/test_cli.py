@@ -129,6 +129,10 @@ def test_options_can_stand_in_a_file_and_the_command_line_goes_first(
     assert saved["network"]["embedding_size"] == 8
     config.write_text("hiden = 3\n")
     assert "hiden" in failure(capsys, "train", songs, "--out", tmp_path / "x", "--config", config)
+    for wrong in ('hidden = "large"', "dropout = true", "minutes = [2]", "layers = 1.5"):
+        config.write_text(wrong + "\n")
+        line = failure(capsys, "train", songs, "--out", tmp_path / "x", "--config", config)
+        assert wrong.split()[0] in line
     config.write_text("hidden 3\n")
     assert "TOML" in failure(capsys, "train", songs, "--out", tmp_path / "x", "--config", config)
 
