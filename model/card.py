@@ -13,7 +13,7 @@ def model_card(weights: Weights, name: str) -> str:
     sizes = (
         f"{config.layers} {config.cell.upper()} layers of {config.hidden_size} units, "
         f"{config.embedding_size}-number embeddings, {config.vocabulary_size} "
-        f"{weights.tokenizer.kind} tokens, {weights.network.parameter_count:,} parameters"
+        f"{weights.tokenizer.kind} tokens, {config.parameter_count:,} parameters"
     )
     held_out = (
         "songs that training never saw"

@@ -1,12 +1,16 @@
 """The recurrent cells, forward and backward through time, written out.
 
-A cell sees a whole segment: `z`, the input half of every gate for all T steps, made by one matrix
-product before the loop. Only the (B, H) @ (H, G*H) product with the previous hidden state must
-wait for the step before it. `backward` walks the same steps in reverse and returns dL/dz; the
-weights' gradients are again one product over all steps, after the loop (`network.py`).
+A cell sees a whole segment, feature-major: x (D, T, B), so that each step's vectors (H, B) and
+gates (G*H, B) are whole blocks of memory and a gate is a run of rows. What does not depend on the
+step before is one matrix product over all T*B columns: the input half of every gate before the
+loop, the weights' gradients after it. Only (G*H, H) @ (H, B) stays inside.
 
 LSTM: Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000.
-Plain cell: Elman 1990. Truncated back-propagation through time: Williams & Peng 1990.
+Plain cell: Elman 1990. Mogrifier: Melis et al. 2020.
+Truncated back-propagation through time: Williams & Peng 1990. Full back-propagation is the same
+with a segment as long as the text.
+
+    sigmoid(x) = 1 / (1 + exp(-x)) = (tanh(x / 2) + 1) / 2,  sigmoid' = s (1 - s),  tanh' = 1 - t^2
 """
 
 from dataclasses import dataclass
@@ -16,97 +20,156 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.floating]
-CellState = tuple[Array, ...]  # what a layer carries from step to step, each (B, H)
+Parameters = dict[str, Array]
+CellState = tuple[Array, ...]  # what a layer carries from step to step, each (H, B)
+
+
+class Buffers:
+    """Arrays by name that are made once and used again for every segment of the same shape.
+
+    Asking for fresh memory at each step costs more than the arithmetic on it.
+    """
+
+    def __init__(self) -> None:
+        self._arrays: dict[str, Array] = {}
+
+    def __call__(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
+        """An array with undefined contents; the one given before, if it was of this kind."""
+        array = self._arrays.get(name)
+        if array is None or array.shape != shape or array.dtype != dtype:
+            array = self._arrays[name] = np.empty(shape, dtype)
+        return array
 
 
 @dataclass
 class Trace:
-    """What `forward` leaves for `backward`; a leading T+1 holds the initial state at index 0."""
+    """What `forward` leaves for `backward`; a T+1 holds the state before the first step at 0."""
 
-    hidden: Array  # (T+1, B, H)
-    gates: Array  # (T, B, G*H), activated
-    cells: Array | None = None  # (T+1, B, H)
-    tanh_cells: Array | None = None  # (T, B, H)
+    x: Array  # (D, T, B), what the gates read
+    read: Array  # (H, T, B), the hidden states that the gates read
+    hidden: Array  # (H, T+1, B)
+    gates: Array  # (T, G*H, B), activated
+    cells: Array | None = None  # (T+1, H, B)
+    tanh_cells: Array | None = None  # (T, H, B)
+    rounds: "MogrifierTrace | None" = None
 
     @property
     def state(self) -> CellState:
         """The state after the last step, copied so that no buffer is shared."""
-        arrays = (self.hidden,) if self.cells is None else (self.hidden, self.cells)
-        return tuple(array[-1].copy() for array in arrays)
+        hidden = self.hidden[:, -1].copy()
+        return (hidden,) if self.cells is None else (hidden, self.cells[-1].copy())
+
+
+@dataclass
+class MogrifierTrace:
+    """Inputs and hidden states on their way through the rounds, and the gates between them."""
+
+    inputs: list[Array]  # x and what it became, each (D, T, B)
+    hiddens: list[Array]  # h_{t-1} and what it became, each (H, T, B)
+    gates: list[Array]  # one a round, (T, D or H, B), from 0 to 2
 
 
 class Cell(Protocol):
-    """What the network needs to know of a cell."""
+    """What the network needs to know of a cell. `weights` and `gradients` are of one layer."""
 
-    gates: int  # G: the weights have G*H rows
+    gates: int  # G: weight_ih and weight_hh have G*H rows
     states: int  # arrays carried in time
 
-    def forward(self, z: Array, weight_hh: Array, state: CellState) -> Trace:
-        """Run T steps from `state`.
+    def more_shapes(self, input_size: int, hidden_size: int) -> dict[str, tuple[int, ...]]:
+        """A layer's parameters beside weight_ih, weight_hh, bias_ih and bias_hh."""
 
-        z (T, B, G*H): x_t W_ih^T + b_ih + b_hh; overwritten. weight_hh (G*H, H).
-        """
+    def forward(self, x: Array, weights: Parameters, state: CellState, buffers: Buffers) -> Trace:
+        """Run T steps over x (D, T, B) from `state`. x must stay as it is until `backward`."""
 
     def backward(
-        self, grad_hidden: Array, weight_hh: Array, trace: Trace, error_clip: float | None
+        self,
+        grad_hidden: Array,
+        weights: Parameters,
+        trace: Trace,
+        gradients: Parameters,
+        error_clip: float | None,
+        buffers: Buffers,
     ) -> Array:
-        """dL/dz (T, B, G*H) from dL/dh of every step, `grad_hidden` (T, B, H).
+        """dL/dx (D, T, B) from dL/dh of every step, `grad_hidden` (H, T, B).
 
-        error_clip bounds each element of the error that flows from step t to t-1. The gates'
-        trace is overwritten: it becomes the result.
+        Fills `gradients`. error_clip bounds each element of the error that flows from step t to
+        t-1. Both results are of use until the buffers are used again.
         """
 
-
-def clip_in_place(error: Array, bound: float | None) -> None:
-    """Bound each element of an error to [-bound, bound]."""
-    if bound is not None:
-        np.clip(error, -bound, bound, out=error)
+    def advance(self, z: Array, state: CellState) -> CellState:
+        """The state after one step, from the whole of z_t (G*H, B), which is overwritten."""
 
 
 class PlainCell:
-    """h_t = tanh(z_t + h_{t-1} W_hh^T).
+    """h_t = tanh(z_t),  z_t = W_ih x_t + W_hh h_{t-1} + b.
 
-    Backward: dz_t = dh_t (1 - h_t^2), dh_{t-1} += dz_t W_hh. The same matrix and a factor below
+    Backward: dz_t = dh_t (1 - h_t^2), dh_{t-1} += W_hh^T dz_t. The same matrix and a factor below
     one multiply the error at every step, so it vanishes with distance (Bengio et al. 1994).
     """
 
     gates = 1
     states = 1
 
-    def forward(self, z: Array, weight_hh: Array, state: CellState) -> Trace:
-        steps, batch, hidden_size = z.shape
-        hidden = np.empty((steps + 1, batch, hidden_size), z.dtype)
-        hidden[0] = state[0]
+    def more_shapes(self, input_size: int, hidden_size: int) -> dict[str, tuple[int, ...]]:
+        return {}
+
+    def forward(self, x: Array, weights: Parameters, state: CellState, buffers: Buffers) -> Trace:
+        z = input_half(x, weights, buffers)  # (H, T, B)
+        size, steps, batch = z.shape
+        hidden = buffers("hidden", (size, steps + 1, batch), z.dtype)
+        gates = buffers("gates", (steps, size, batch), z.dtype)
+        hidden[:, 0] = state[0]
         for t in range(steps):
-            z[t] += hidden[t] @ weight_hh.T  # (B, H) @ (H, H)
-            np.tanh(z[t], out=hidden[t + 1])
-        return Trace(hidden, z)
+            np.matmul(weights["weight_hh"], hidden[:, t], out=gates[t])  # (H, H) @ (H, B)
+            gates[t] += z[:, t]
+            np.tanh(gates[t], out=gates[t])
+            hidden[:, t + 1] = gates[t]
+        return Trace(x, hidden[:, :-1], hidden, gates)
+
+    def advance(self, z: Array, state: CellState) -> CellState:
+        return (np.tanh(z, out=z),)
 
     def backward(
-        self, grad_hidden: Array, weight_hh: Array, trace: Trace, error_clip: float | None
+        self,
+        grad_hidden: Array,
+        weights: Parameters,
+        trace: Trace,
+        gradients: Parameters,
+        error_clip: float | None,
+        buffers: Buffers,
     ) -> Array:
-        grad_z = trace.gates
-        from_future = np.zeros_like(grad_hidden[0])  # dL/dh_t by way of the steps after t
-        for t in reversed(range(len(grad_hidden))):
-            grad_h = grad_hidden[t] + from_future
-            np.multiply(grad_h, 1 - trace.hidden[t + 1] ** 2, out=grad_z[t])
-            np.matmul(grad_z[t], weight_hh, out=from_future)  # (B, H) @ (H, H)
+        size, steps, batch = grad_hidden.shape
+        grad_z = buffers("z", grad_hidden.shape, grad_hidden.dtype)
+        back = transposed(weights["weight_hh"], "weight_hh", buffers)
+        dz, from_future = (
+            buffers(name, (size, batch), grad_z.dtype) for name in ("dz", "from_future")
+        )
+        from_future[:] = 0  # dL/dh_t by way of the steps after t
+        for t in reversed(range(steps)):
+            slope = trace.gates[t]
+            slope *= slope
+            np.subtract(1, slope, out=slope)
+            np.add(grad_hidden[:, t], from_future, out=dz)
+            dz *= slope
+            grad_z[:, t] = dz
+            np.matmul(back, dz, out=from_future)  # (H, H) @ (H, B)
             clip_in_place(from_future, error_clip)
-        return grad_z
+        return weight_gradients(grad_z, weights, trace, gradients, buffers)
 
 
 class LSTMCell:
-    """Gates i, f, g, o stand side by side in z, in PyTorch's order.
+    """Gates i, f, g, o are runs of H rows of z, in PyTorch's order.
 
+        z_t = W_ih x_t + W_hh h_{t-1} + b
         i, f, o = sigmoid(z_i), sigmoid(z_f), sigmoid(z_o);  g = tanh(z_g)
         c_t = f c_{t-1} + i g;  h_t = o tanh(c_t)
 
     Backward, with dh_t and dc_t the errors that reach step t:
 
         dc_t += dh_t o (1 - tanh(c_t)^2)
-        dz_o = dh_t tanh(c_t) o (1 - o);  dz_i = dc_t g i (1 - i)
-        dz_f = dc_t c_{t-1} f (1 - f);    dz_g = dc_t i (1 - g^2)
-        dc_{t-1} = dc_t f;                dh_{t-1} = dz_t W_hh
+        dz_i = dc_t g i (1 - i);        dz_f = dc_t c_{t-1} f (1 - f)
+        dz_g = dc_t i (1 - g^2);        dz_o = dh_t tanh(c_t) o (1 - o)
+        dc_{t-1} = dc_t f;              dh_{t-1} = W_hh^T dz_t
 
     dc_{t-1} = dc_t f is the point of it all: where the forget gate is near one, the error passes
     unchanged over any distance.
@@ -115,66 +178,286 @@ class LSTMCell:
     gates = 4
     states = 2
 
-    def forward(self, z: Array, weight_hh: Array, state: CellState) -> Trace:
-        steps, batch, width = z.shape
-        size = width // 4
-        hidden = np.empty((steps + 1, batch, size), z.dtype)
-        cells = np.empty_like(hidden)
-        tanh_cells = np.empty((steps, batch, size), z.dtype)
-        hidden[0], cells[0] = state
-        # sigmoid(x) = (tanh(x/2) + 1) / 2, so one tanh call serves all four gates
-        inner = np.repeat(np.array([0.5, 0.5, 1, 0.5], z.dtype), size)
-        offset = 1 - inner  # 0.5 where a sigmoid, 0 where the tanh
-        recurrent = np.empty((batch, width), z.dtype)
-        for t in range(steps):
-            gates = z[t]
-            np.matmul(hidden[t], weight_hh.T, out=recurrent)  # (B, H) @ (H, 4H)
-            gates += recurrent
-            gates *= inner
-            np.tanh(gates, out=gates)
-            gates *= inner
-            gates += offset
-            i, f, g, o = split_gates(gates)
-            np.multiply(f, cells[t], out=cells[t + 1])
-            cells[t + 1] += i * g
-            np.tanh(cells[t + 1], out=tanh_cells[t])
-            np.multiply(o, tanh_cells[t], out=hidden[t + 1])
-        return Trace(hidden, z, cells, tanh_cells)
+    def more_shapes(self, input_size: int, hidden_size: int) -> dict[str, tuple[int, ...]]:
+        return {}
+
+    def forward(self, x: Array, weights: Parameters, state: CellState, buffers: Buffers) -> Trace:
+        z = input_half(x, weights, buffers)  # (4H, T, B)
+        trace = _empty_trace(x, state, buffers)
+        for t in range(x.shape[1]):
+            gates = trace.gates[t]
+            np.matmul(weights["weight_hh"], trace.hidden[:, t], out=gates)  # (4H, H) @ (H, B)
+            gates += z[:, t]
+            _traced_lstm_step(trace, t, buffers)
+        return trace
+
+    def advance(self, z: Array, state: CellState) -> CellState:
+        hidden, cell, tanh_cell, written = np.empty((4, *state[0].shape), z.dtype)
+        lstm_step(z, state[1], cell, tanh_cell, hidden, written)
+        return hidden, cell
 
     def backward(
-        self, grad_hidden: Array, weight_hh: Array, trace: Trace, error_clip: float | None
+        self,
+        grad_hidden: Array,
+        weights: Parameters,
+        trace: Trace,
+        gradients: Parameters,
+        error_clip: float | None,
+        buffers: Buffers,
     ) -> Array:
-        assert trace.cells is not None
-        assert trace.tanh_cells is not None
-        grad_z = trace.gates
-        from_future = np.zeros_like(grad_hidden[0])  # dL/dh_t by way of the steps after t
-        grad_c = np.zeros_like(grad_hidden[0])
-        for t in reversed(range(len(grad_hidden))):
-            i, f, g, o = split_gates(trace.gates[t])
-            tanh_c = trace.tanh_cells[t]
-            grad_h = grad_hidden[t] + from_future
-            grad_c += grad_h * o * (1 - tanh_c * tanh_c)
-            grad_i = grad_c * g * i * (1 - i)
-            grad_f = grad_c * trace.cells[t] * f * (1 - f)
-            grad_g = grad_c * i * (1 - g * g)
-            grad_o = grad_h * tanh_c * o * (1 - o)
-            grad_c *= f  # before f's place in the trace takes its gradient
-            i[:], f[:], g[:], o[:] = grad_i, grad_f, grad_g, grad_o
-            np.matmul(grad_z[t], weight_hh, out=from_future)  # (B, 4H) @ (4H, H)
+        size, steps, batch = grad_hidden.shape
+        grad_z = buffers("z", (4 * size, steps, batch), grad_hidden.dtype)
+        back = transposed(weights["weight_hh"], "weight_hh", buffers)
+        dz = buffers("dz", (4 * size, batch), grad_z.dtype)
+        from_future, grad_h, grad_c = (
+            buffers(name, (size, batch), grad_z.dtype)
+            for name in ("from_future", "grad_h", "grad_c")
+        )
+        from_future[:] = 0  # dL/dh_t by way of the steps after t
+        grad_c[:] = 0
+        for t in reversed(range(steps)):
+            np.add(grad_hidden[:, t], from_future, out=grad_h)
+            _lstm_step_backward(trace, t, grad_h, grad_c, dz, buffers)
+            grad_z[:, t] = dz
+            np.matmul(back, dz, out=from_future)  # (H, 4H) @ (4H, B)
             clip_in_place(from_future, error_clip)
             clip_in_place(grad_c, error_clip)
-        return grad_z
+        return weight_gradients(grad_z, weights, trace, gradients, buffers)
+
+
+class MogrifierCell(LSTMCell):
+    """An LSTM whose input and hidden state gate each other in turn before each step.
+
+        x <- 2 sigmoid(Q_i h) x  in rounds i = 1, 3, ...;  h <- 2 sigmoid(R_i x) h  in i = 2, 4, ...
+
+    and only then z_t = W_ih x + W_hh h + b, and on as in the LSTM. As the input half now waits for
+    the step before it, every product is inside the loop; weight gradients still come after it.
+    2 sigmoid(a) = tanh(a / 2) + 1 = s, so ds/da = s (2 - s) / 2.
+    """
+
+    rounds = 5
+
+    def more_shapes(self, input_size: int, hidden_size: int) -> dict[str, tuple[int, ...]]:
+        sizes = (input_size, hidden_size)
+        return {
+            f"mogrifier_{i}": sizes if i % 2 else sizes[::-1] for i in range(1, self.rounds + 1)
+        }
+
+    def forward(self, x: Array, weights: Parameters, state: CellState, buffers: Buffers) -> Trace:
+        trace = _empty_trace(x, state, buffers)
+        rounds = trace.rounds = self._empty_rounds(trace, buffers)
+        trace.x, trace.read = rounds.inputs[-1], rounds.hiddens[-1]
+        bias = (weights["bias_ih"] + weights["bias_hh"])[:, None]
+        recurrent = buffers("recurrent", trace.gates.shape[1:], x.dtype)
+        for t in range(x.shape[1]):
+            np.copyto(rounds.hiddens[0][:, t], trace.hidden[:, t])
+            for i in range(1, self.rounds + 1):
+                gated, by = _round(rounds, i)
+                gate = rounds.gates[i - 1][t]
+                np.matmul(weights[f"mogrifier_{i}"], by[:, t], out=gate)
+                gate *= 0.5
+                np.tanh(gate, out=gate)
+                gate += 1
+                np.multiply(gate, gated[0][:, t], out=gated[1][:, t])
+            gates = trace.gates[t]
+            np.matmul(weights["weight_ih"], trace.x[:, t], out=gates)  # (4H, D) @ (D, B)
+            np.matmul(weights["weight_hh"], trace.read[:, t], out=recurrent)
+            gates += recurrent
+            gates += bias
+            _traced_lstm_step(trace, t, buffers)
+        return trace
+
+    def _empty_rounds(self, trace: Trace, buffers: Buffers) -> MogrifierTrace:
+        size, (features, steps, batch), dtype = trace.hidden.shape[0], trace.x.shape, trace.x.dtype
+        inputs, hiddens = [trace.x], [buffers("h_0", (size, steps, batch), dtype)]
+        gates = []
+        for i in range(1, self.rounds + 1):
+            rows, versions = (features, inputs) if i % 2 else (size, hiddens)
+            versions.append(buffers(f"round_{i}", (rows, steps, batch), dtype))
+            gates.append(buffers(f"round_gate_{i}", (steps, rows, batch), dtype))
+        return MogrifierTrace(inputs, hiddens, gates)
+
+    def backward(
+        self,
+        grad_hidden: Array,
+        weights: Parameters,
+        trace: Trace,
+        gradients: Parameters,
+        error_clip: float | None,
+        buffers: Buffers,
+    ) -> Array:
+        assert trace.rounds is not None
+        rounds = trace.rounds
+        size, steps, batch = grad_hidden.shape
+        features, dtype = len(trace.x), grad_hidden.dtype
+        grad_z = buffers("z", (4 * size, steps, batch), dtype)
+        grad_x = buffers("grad_x", (features, steps, batch), dtype)
+        grad_gates = [
+            buffers(f"grad_round_{i}", versions.swapaxes(0, 1).shape, dtype)
+            for i, versions in enumerate(rounds.gates)
+        ]
+        back = {
+            name: transposed(weights[name], name, buffers)
+            for name in weights
+            if not name.startswith("bias")
+        }
+        dz = buffers("dz", (4 * size, batch), dtype)
+        grad_c = np.zeros((size, batch), dtype)
+        from_future = np.zeros((size, batch), dtype)
+        for t in reversed(range(steps)):
+            grad_h = grad_hidden[:, t] + from_future
+            _lstm_step_backward(trace, t, grad_h, grad_c, dz, buffers)
+            grad_z[:, t] = dz
+            errors = [back["weight_hh"] @ dz, back["weight_ih"] @ dz]  # of h (even), of x (odd)
+            for i in range(self.rounds, 0, -1):
+                gated, _ = _round(rounds, i)
+                gate, error = rounds.gates[i - 1][t], errors[i % 2]
+                grad_gate = error * gated[0][:, t] * gate * (2 - gate) * 0.5
+                grad_gates[i - 1][:, t] = grad_gate
+                error *= gate
+                errors[1 - i % 2] += back[f"mogrifier_{i}"] @ grad_gate
+            from_future, grad_x[:, t] = errors
+            clip_in_place(from_future, error_clip)
+            clip_in_place(grad_c, error_clip)
+        for i in range(1, self.rounds + 1):
+            _, by = _round(rounds, i)
+            np.matmul(columns(grad_gates[i - 1]), columns(by).T, out=gradients[f"mogrifier_{i}"])
+        weight_gradients(grad_z, weights, trace, gradients, buffers, input_too=False)
+        return grad_x
+
+
+def _round(rounds: MogrifierTrace, i: int) -> tuple[tuple[Array, Array], Array]:
+    """What round i gates, before and after it, and what it is gated by."""
+    if i % 2:
+        k = i // 2  # the x that rounds 1, 3, 5 start from is number 0, 1, 2
+        return (rounds.inputs[k], rounds.inputs[k + 1]), rounds.hiddens[k]
+    k = i // 2 - 1
+    return (rounds.hiddens[k], rounds.hiddens[k + 1]), rounds.inputs[k + 1]
+
+
+def _empty_trace(x: Array, state: CellState, buffers: Buffers) -> Trace:
+    """A trace of an LSTM with the state before the first step in it."""
+    (size, batch), steps, dtype = state[0].shape, x.shape[1], x.dtype
+    hidden = buffers("hidden", (size, steps + 1, batch), dtype)
+    gates = buffers("gates", (steps, 4 * size, batch), dtype)
+    cells = buffers("cells", (steps + 1, size, batch), dtype)
+    tanh_cells = buffers("tanh_cells", (steps, size, batch), dtype)
+    hidden[:, 0], cells[0] = state
+    return Trace(x, hidden[:, :-1], hidden, gates, cells, tanh_cells)
+
+
+def lstm_step(
+    gates: Array, cell_before: Array, cell: Array, tanh_cell: Array, hidden: Array, written: Array
+) -> None:
+    """From z_t, which stands in `gates` (4H, B), to the gates, and to c_t, tanh(c_t) and h_t.
+
+    All arrays but the gates are (H, B); `written` is for i g, what is written to the cell.
+    """
+    i, f, g, o = split_gates(gates)
+    sigmoids = (gates[: 2 * len(i)], o)
+    for sigmoid in sigmoids:
+        sigmoid *= 0.5
+    np.tanh(gates, out=gates)  # one call serves all four gates
+    for sigmoid in sigmoids:
+        sigmoid += 1
+        sigmoid *= 0.5
+    np.multiply(f, cell_before, out=cell)
+    np.multiply(i, g, out=written)
+    cell += written
+    np.tanh(cell, out=tanh_cell)
+    np.multiply(o, tanh_cell, out=hidden)
+
+
+def _traced_lstm_step(trace: Trace, t: int, buffers: Buffers) -> None:
+    """One step from z_t in the trace's gates."""
+    assert trace.cells is not None
+    assert trace.tanh_cells is not None
+    tanh_cell = trace.tanh_cells[t]
+    written = buffers("written", tanh_cell.shape, tanh_cell.dtype)
+    cells, hidden = trace.cells, trace.hidden[:, t + 1]
+    lstm_step(trace.gates[t], cells[t], cells[t + 1], tanh_cell, hidden, written)
+
+
+def _lstm_step_backward(
+    trace: Trace, t: int, grad_h: Array, grad_c: Array, dz: Array, buffers: Buffers
+) -> None:
+    """Fills dz (4H, B) from dh_t; grad_c (H, B), which comes from t+1, becomes that of t-1."""
+    assert trace.cells is not None
+    assert trace.tanh_cells is not None
+    gates, tanh_c = trace.gates[t], trace.tanh_cells[t]
+    i, f, g, o = split_gates(gates)
+    through_h = buffers("through_h", grad_h.shape, grad_h.dtype)
+    np.multiply(tanh_c, tanh_c, out=through_h)
+    np.subtract(1, through_h, out=through_h)
+    through_h *= o
+    through_h *= grad_h
+    grad_c += through_h
+    np.subtract(1, gates, out=dz)
+    dz *= gates  # s (1 - s); and for g, which is a tanh:
+    dz_i, dz_f, dz_g, dz_o = split_gates(dz)
+    np.multiply(g, g, out=dz_g)
+    np.subtract(1, dz_g, out=dz_g)
+    dz_i *= g
+    dz_f *= trace.cells[t]
+    dz_g *= i
+    dz_o *= tanh_c
+    dz_o *= grad_h
+    dz[: 3 * len(i)].reshape(3, *grad_c.shape)[:] *= grad_c
+    grad_c *= f
+
+
+def input_half(x: Array, weights: Parameters, buffers: Buffers) -> Array:
+    """W_ih x + b for all steps (G*H, T, B) of x (D, T, B): one product."""
+    rows = len(weights["weight_ih"])
+    z = buffers("z", (rows, *x.shape[1:]), x.dtype)
+    np.matmul(weights["weight_ih"], columns(x), out=columns(z))  # (G*H, D) @ (D, T*B)
+    z += (weights["bias_ih"] + weights["bias_hh"])[:, None, None]
+    return z
+
+
+def weight_gradients(
+    grad_z: Array,
+    weights: Parameters,
+    trace: Trace,
+    gradients: Parameters,
+    buffers: Buffers,
+    *,
+    input_too: bool = True,
+) -> Array:
+    """The gates' weights' gradients from dz of all steps (G*H, T, B); dL/dx (D, T, B) if asked."""
+    dz = columns(grad_z)  # (G*H, T*B)
+    np.matmul(dz, columns(trace.x).T, out=gradients["weight_ih"])
+    np.matmul(dz, columns(trace.read).T, out=gradients["weight_hh"])
+    np.sum(dz, axis=1, out=gradients["bias_ih"])
+    gradients["bias_hh"][:] = gradients["bias_ih"]
+    grad_x = buffers("grad_x", trace.x.shape, dz.dtype)
+    if input_too:
+        np.matmul(weights["weight_ih"].T, dz, out=columns(grad_x))  # (D, G*H) @ (G*H, T*B)
+    return grad_x
+
+
+def columns(array: Array) -> Array:
+    """(D, T, B) as a matrix (D, T*B), without copying."""
+    return array.reshape(len(array), -1)
+
+
+def transposed(weight: Array, name: str, buffers: Buffers) -> Array:
+    """The transpose, laid out anew: BLAS then packs it faster at every step of the loop."""
+    back = buffers(f"{name}_transposed", weight.shape[::-1], weight.dtype)
+    np.copyto(back, weight.T)
+    return back
+
+
+def clip_in_place(error: Array, bound: float | None) -> None:
+    """Bound each element of an error to [-bound, bound]."""
+    if bound is not None:
+        np.clip(error, -bound, bound, out=error)
 
 
 def split_gates(gates: Array) -> tuple[Array, Array, Array, Array]:
-    """Views of i, f, g, o, each (B, H), in (B, 4H)."""
-    size = gates.shape[-1] // 4
-    return (
-        gates[:, :size],
-        gates[:, size : 2 * size],
-        gates[:, 2 * size : 3 * size],
-        gates[:, 3 * size :],
-    )
+    """Views of i, f, g, o, each (H, ...), in (4H, ...)."""
+    size = len(gates) // 4
+    return gates[:size], gates[size : 2 * size], gates[2 * size : 3 * size], gates[3 * size :]
 
 
-CELLS: dict[str, Cell] = {"lstm": LSTMCell(), "rnn": PlainCell()}
+CELLS: dict[str, Cell] = {"lstm": LSTMCell(), "rnn": PlainCell(), "mogrifier": MogrifierCell()}

@@ -1,12 +1,12 @@
 """The last checkpoint of a run: everything that the next step depends on, in one file.
 
-`last.safetensors` holds the float32 parameters, the optimizer's arrays and the carried state; its
-metadata holds the run's options, the tokenizer, and how far the run has come. One file, renamed
-into place, is whole or absent.
+`last.safetensors` holds the float32 parameters, the optimizer's arrays, the average of the
+weights and the carried state; its metadata holds the run's options, the tokenizer, and how far
+the run has come. One file, renamed into place, is whole or absent.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from model.averaging import AveragingState
+from model.cells import Array
 from model.errors import WeightsError
-from model.network import Network, NetworkConfig, Parameters, State
+from model.network import Network, NetworkConfig
 from model.tokenizer import tokenizer_from_json
 from model.weights import Weights, write_file
 
@@ -26,7 +28,7 @@ LAST = "last.safetensors"
 class Progress:
     """How far a run has come."""
 
-    tokens_in_epoch: int  # of the first epoch: tells one corpus from another
+    tokens: int  # of the stream: tells one corpus from another
     step: int = 0
     epoch: int = 0  # whole epochs done
     segment: int = 0  # segments done of this epoch
@@ -34,6 +36,10 @@ class Progress:
     seconds: float = 0.0  # spent in steps and validations
     next_validation: float = 0.0  # share of the run at which it is due
     best: dict[str, Any] | None = None  # the fields of the best Evaluation
+    worse_in_a_row: int = 0  # validations since the best
+    mean_loss: float | None = None  # of the last steps
+    lowest_loss: float | None = None  # the lowest such mean so far
+    averaging: AveragingState = field(default_factory=AveragingState)
 
 
 @dataclass(frozen=True)
@@ -41,20 +47,20 @@ class Checkpoint:
     """A run at one moment; `weights.training` holds its options."""
 
     weights: Weights
-    optimizer: Parameters
-    state: State
+    slots: Array  # (S, N), the optimizer's
+    average: Array  # (N,), or (0,) without averaging
+    state: Array  # (L, arrays carried, H, B)
     progress: Progress
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> None:
     """Write the checkpoint. Raises ModelError when it cannot be written."""
     weights = checkpoint.weights
-    arrays = {f"parameters.{name}": a for name, a in weights.network.parameters.items()}
-    arrays |= {f"optimizer.{name}": array for name, array in checkpoint.optimizer.items()}
-    arrays |= {
-        f"state.{layer}.{i}": np.ascontiguousarray(array)
-        for layer, layer_state in enumerate(checkpoint.state)
-        for i, array in enumerate(layer_state)
+    arrays = {
+        "parameters": weights.network.vector,
+        "slots": checkpoint.slots,
+        "average": checkpoint.average,
+        "state": checkpoint.state,
     }
     metadata = {
         "progress": json.dumps(asdict(checkpoint.progress)),
@@ -63,7 +69,10 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
         "genres": json.dumps(weights.genres),
         "training": json.dumps(weights.training),
     }
-    write_file(folder / LAST, safetensors.numpy.save(arrays, metadata))
+    data = safetensors.numpy.save(
+        {name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata
+    )
+    write_file(folder / LAST, data)
 
 
 def load(folder: Path) -> Checkpoint:
@@ -77,25 +86,13 @@ def load(folder: Path) -> Checkpoint:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         config = NetworkConfig(**json.loads(metadata["network"]))
         weights = Weights(
-            Network(config, _part(arrays, "parameters")),
+            Network(config, arrays["parameters"]),
             tokenizer_from_json(metadata["tokenizer"]),
             tuple(json.loads(metadata["genres"])),
             json.loads(metadata["training"]),
         )
         progress = Progress(**json.loads(metadata["progress"]))
-        carried = _part(arrays, "state")
-        arrays_a_layer = len(carried) // config.layers
-        state = tuple(
-            tuple(carried[f"{layer}.{i}"] for i in range(arrays_a_layer))
-            for layer in range(config.layers)
-        )
+        progress.averaging = AveragingState(**asdict(progress)["averaging"])
+        return Checkpoint(weights, arrays["slots"], arrays["average"], arrays["state"], progress)
     except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
         raise WeightsError(f"{path} is damaged or cut short ({error}): start anew.") from error
-    return Checkpoint(weights, _part(arrays, "optimizer"), state, progress)
-
-
-def _part(arrays: Parameters, name: str) -> Parameters:
-    prefix = f"{name}."
-    return {
-        key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)
-    }

@@ -1,188 +1,242 @@
-"""The corpus: songs with titles, genres and stanzas, read from and written to plain text files.
+"""The corpus: songs in text files, of any size, to be gone through one at a time.
 
-A corpus is one or more .txt files, or folders of them, in UTF-8. Songs are separated by a line
-`===`; a song may start with lines `title: ...` and `genre: ...`. A plain text without any of this
-is cut at blank lines into songs of some length. Which part of the data a song belongs to is
-decided by a hash of its words, never by its position.
+What is kept of each song is a few bytes: its part of the data, its length, whether it is a copy.
+A corpus of up to SMALL_CORPUS bytes stays in memory; a larger one is read from its files again
+whenever someone goes through it. Which part a song belongs to is decided by a hash of its words,
+never by its position.
 """
 
-import contextlib
 import hashlib
-import os
-import re
-import unicodedata
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import compress, islice
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
 
 from model.errors import CorpusError
+from model.song_format import (
+    LONGEST_SONG,
+    SEPARATOR,
+    Section,
+    Song,
+    is_heading,
+    normalized_text,
+    parse_songs,
+    read_sections,
+    write_songs,
+)
+from model.text_blocks import file_state, read_bytes
 
-Part = Literal["train", "validation", "test"]
+__all__ = [  # with what stands here, all that others need to handle songs
+    "LONGEST_SONG",
+    "SEPARATOR",
+    "Song",
+    "is_heading",
+    "normalized_text",
+    "parse_songs",
+    "read_bytes",
+    "write_songs",
+]
 
-SEPARATOR = "==="  # the line between two songs
+Part = Literal["test", "validation", "train"]
+Report = Callable[[int, int], None]  # hears what is done, and of how much
+
 VALIDATION_SHARE = 0.05  # of the songs, by hash
 TEST_SHARE = 0.05
-PIECE_LINES = 40  # after these a plain text is cut at a blank line, after twice as many anywhere
+SMALL_CORPUS = 2**26  # bytes of text that are kept in memory
+VALIDATION_CHARACTERS = 100_000  # a larger validation part is sampled, to keep it short
+VOCABULARY_CHARACTERS = 200_000_000  # a larger corpus is sampled to learn a vocabulary from
 
-_HEADER = re.compile(r"\s*(title|genre)\s*:\s*(.*?)\s*", re.IGNORECASE)
-_HEADING = re.compile(r"\s*\[[^\[\]]*\]\s*")  # [Verse 1], [Chorus]
-_LINE_BREAK = re.compile(r"\r\n|\r|\n")
-_BLANK_LINES = re.compile(r"\n{3,}")
-_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
-_NOT_A_WORD = re.compile(r"[\W_]+")
+_PARTS: tuple[Part, ...] = get_args(Part)
+_NO_PART = len(_PARTS)  # of a copy
 _PACKED_FORMS = {".gz", ".ndjson", ".jsonl", ".json"}
+_ASCII_WORDS = bytes(  # what is no letter or figure becomes a space; UTF-8 beyond ASCII stays
+    byte if byte > 0x7F or chr(byte).isalnum() else ord(" ") for byte in range(256)
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Song:
-    """One song; `text` is as normalized_text() leaves it, headings such as "[Chorus]" included."""
+class Songs:
+    """Some songs of a corpus, in order, to be gone through as often as one likes."""
 
-    title: str | None
-    genre: str | None  # lower case
-    text: str
+    def __init__(
+        self,
+        source: Iterable[Song | Section],
+        lengths: npt.NDArray[np.uint32],
+        chosen: npt.NDArray[np.bool_],
+    ) -> None:
+        """Those of `source` that are `chosen`; `lengths` are the characters of their texts."""
+        self._source = source
+        self._lengths = lengths
+        self._chosen = chosen
+        self._count = int(np.count_nonzero(chosen))
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Song]:
+        """One song after another. Raises CorpusError when a file has changed meanwhile."""
+        if not self:
+            return
+        end = self._chosen.size - int(np.argmax(self._chosen[::-1]))  # nothing behind it is read
+        for item in compress(self._source, self._chosen[:end].tobytes()):
+            yield _song(item)
+
+    def __getitem__(self, part: slice) -> tuple[Song, ...]:
+        """Songs by their position, which must not be counted from the end."""
+        return tuple(islice(self, part.start, part.stop, part.step))
 
     @property
-    def stanzas(self) -> list[list[str]]:
-        """The sung lines, stanza by stanza; a blank line or a heading ends a stanza."""
-        stanzas: list[list[str]] = [[]]
-        for line in self.text.split("\n"):
-            if not line or is_heading(line):
-                stanzas.append([])
-            else:
-                stanzas[-1].append(line)
-        return [stanza for stanza in stanzas if stanza]
+    def characters(self) -> int:
+        """How long the songs are together."""
+        return int(self._lengths[self._chosen].sum(dtype=np.int64))
 
-    @property
-    def lines(self) -> list[str]:
-        """The sung lines, without headings and blank lines."""
-        return [line for stanza in self.stanzas for line in stanza]
+    def at_most(self, characters: int) -> "Songs":
+        """The first of the songs, and of the others those that still fit, in their order."""
+        taken: list[int] = []
+        left = characters
+        for position in np.flatnonzero(self._chosen).tolist():
+            length = int(self._lengths[position])
+            if length <= left or not taken:
+                taken.append(position)
+                left -= length
+        return self._only(np.array(taken, np.int64))
+
+    def spread(self, characters: int) -> "Songs":
+        """About so many characters of songs, taken evenly from beginning to end; or all."""
+        if self.characters <= characters:
+            return self
+        count = max(1, len(self) * characters // self.characters)
+        return self._only(np.flatnonzero(self._chosen)[np.arange(count) * len(self) // count])
+
+    def _only(self, positions: npt.NDArray[np.int64]) -> "Songs":
+        chosen = np.zeros(self._chosen.size, bool)
+        chosen[positions] = True
+        return Songs(self._source, self._lengths, chosen)
 
 
-@dataclass(frozen=True)
-class Corpus:
-    """Different songs, in the order they were read."""
+class Corpus(Songs):
+    """Different songs, in the order they were read, each in one part of the data."""
 
-    songs: tuple[Song, ...]
     duplicates: int  # songs dropped because an earlier one has the same words
+    genres: tuple[str, ...]  # those that occur, sorted
+    fingerprint: str  # of all songs in their order: that of another corpus differs
 
-    @property
-    def genres(self) -> tuple[str, ...]:
-        """The genres that occur, sorted."""
-        return tuple(sorted({song.genre for song in self.songs if song.genre is not None}))
+    def __init__(
+        self, source: "Sequence[Song] | SongFiles", progress: Report | None = None
+    ) -> None:
+        """Go through all songs once; `progress` hears how many bytes of files have been read.
 
-    def part(self, name: Part) -> tuple[Song, ...]:
+        Raises CorpusError, naming file and line, for what is malformed.
+        """
+        digests, lengths, genres = array("Q"), array("I"), array("I")
+        genre_numbers: dict[str | None, int] = {}
+        content = hashlib.blake2b(digest_size=16)
+        for item in source.read(progress) if isinstance(source, SongFiles) else source:
+            song = _song(item)
+            digests.append(_digest(song.text))
+            lengths.append(len(song.text))
+            genres.append(genre_numbers.setdefault(song.genre, len(genre_numbers)))
+            fields = (song.title or "", song.genre or "", song.text, "")
+            content.update("\0".join(fields).encode("utf-8", "replace"))
+        copies = _later_copies(np.frombuffer(digests, np.uint64))
+        self._parts = _part_numbers(np.frombuffer(digests, np.uint64))
+        self._parts[copies] = _NO_PART
+        super().__init__(source, np.frombuffer(lengths, np.uint32), ~copies)
+        occurring = set(np.unique(np.frombuffer(genres, np.uint32)[self._chosen]).tolist())
+        self.genres = tuple(sorted(g for g, n in genre_numbers.items() if g and n in occurring))
+        self.duplicates = int(np.count_nonzero(copies))
+        self.fingerprint = content.hexdigest()
+
+    def part(self, name: Part) -> Songs:
         """The songs of one part. Of a small corpus (some 60 songs or fewer) a part may be empty."""
-        return tuple(song for song in self.songs if split(song) == name)
+        return Songs(self._source, self._lengths, self._parts == _PARTS.index(name))
 
 
-def read_corpus(*sources: Path) -> Corpus:
+class SongFiles:
+    """What stands in some files, to be read as often as one likes."""
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        """Raises CorpusError for a file that is missing or cannot be read."""
+        self._states = {path: file_state(path) for path in paths}
+        self.size = sum(size for size, _ in self._states.values())  # bytes
+
+    def __iter__(self) -> Iterator[Song | Section]:
+        return self.read(None)
+
+    def read(self, progress: Report | None) -> Iterator[Song | Section]:
+        """Song after song; `progress` hears the bytes read and the bytes in all.
+
+        Raises CorpusError when a file is malformed, or not as it was when this object was made.
+        """
+        done = 0
+
+        def advance(read: int) -> None:
+            nonlocal done
+            done += read
+            if progress is not None:
+                progress(done, self.size)
+
+        for path, state in self._states.items():
+            self._refuse_changes(path, state)
+            yield from read_sections(path, advance)
+            self._refuse_changes(path, state)
+
+    def _refuse_changes(self, path: Path, state: tuple[int, int]) -> None:
+        if file_state(path) != state:
+            raise CorpusError(f"{path} has changed while it was in use; start again.")
+
+
+def read_corpus(*sources: Path, progress: Report | None = None) -> Corpus:
     """Read files and folders (recursively, sorted by name); a file reached twice is read once.
 
-    Raises CorpusError, naming file and line, for what is missing, empty or malformed.
+    `progress` hears how many bytes have been read, and how many there are. Raises CorpusError,
+    naming file and line, for what is missing, empty or malformed.
     """
-    songs: list[Song] = []
-    seen: set[bytes] = set()
-    duplicates = 0
-    for path in _files(sources):
-        for song in _songs_of_file(path):
-            digest = _digest(song)
-            if digest in seen:
-                duplicates += 1
-                continue
-            seen.add(digest)
-            songs.append(song)
-    if not songs:
+    files = SongFiles(_files(sources))
+    if files.size <= SMALL_CORPUS:
+        corpus = Corpus([_song(item) for item in files.read(progress)])
+    else:
+        corpus = Corpus(files, progress)
+    if not corpus:
         names = ", ".join(str(source) for source in sources)
         raise CorpusError(f"There is no text to learn from in {names or 'no files at all'}.")
-    return Corpus(tuple(songs), duplicates)
+    return corpus
 
 
-def _songs_of_file(path: Path) -> list[Song]:
-    """The songs of a file; a long one without separators and headers is cut into several."""
-    songs = list(parse_songs(read_text(path), str(path)))
-    if len(songs) != 1 or songs[0].title or songs[0].genre:
-        return songs
-    lines = songs[0].text.split("\n")
-    if len(lines) <= 2 * PIECE_LINES:
-        return songs
-    pieces: list[list[str]] = [[]]
-    for line in lines:
-        if len(pieces[-1]) >= (PIECE_LINES if not line else 2 * PIECE_LINES):
-            pieces.append([])
-        pieces[-1].append(line)
-    texts = [normalized_text("\n".join(piece)) for piece in pieces]
-    return [Song(None, None, text) for text in texts if text]
+def validation_songs(corpus: Corpus) -> list[Song]:
+    """The validation songs, or as many as fit; of a tiny corpus the test, then all songs."""
+    songs = corpus.part("validation") or corpus.part("test") or corpus
+    return list(songs.at_most(VALIDATION_CHARACTERS))
+
+
+def vocabulary_texts(songs: Songs) -> Iterator[str]:
+    """Texts, titles and genres to learn a vocabulary from, of a sample where there are many."""
+    for song in songs.spread(VOCABULARY_CHARACTERS):
+        yield from filter(None, (song.text, song.title, song.genre))
 
 
 def split(song: Song) -> Part:
     """The part that a song belongs to: the same for every copy of its words, wherever it stands."""
-    place = int.from_bytes(_digest(song)[:8], "big") / 2**64  # uniform in [0, 1)
-    if place < TEST_SHARE:
-        return "test"
-    if place < TEST_SHARE + VALIDATION_SHARE:
-        return "validation"
-    return "train"
+    return _PARTS[int(_part_numbers(np.array([_digest(song.text)], np.uint64))[0])]
 
 
 def same_words_key(text: str) -> str:
     """What two copies of a song share: its words, without case, punctuation, layout, headings."""
-    sung = "\n".join(line for line in text.split("\n") if not is_heading(line))
-    return _NOT_A_WORD.sub(" ", (sung or text).casefold()).strip()
-
-
-def is_heading(line: str) -> bool:
-    """Whether a line is a heading such as "[Verse 1]" and not sung."""
-    return _HEADING.fullmatch(line) is not None
-
-
-def normalized_text(text: str) -> str:
-    r"""Composed characters (NFC), lines ended by "\n" without trailing space, single blank lines.
-
-    Blank lines at both ends go, as do byte order marks; page breaks become spaces.
-    """
-    text = unicodedata.normalize("NFC", text.replace("\ufeff", ""))
-    text = _LINE_BREAK.sub("\n", text).replace("\v", " ").replace("\f", " ")
-    text = "\n".join(line.rstrip() for line in text.split("\n"))
-    return _BLANK_LINES.sub("\n\n", text).strip("\n")
-
-
-def parse_songs(text: str, name: str) -> Iterator[Song]:
-    """The songs of one file's text; `name` is what errors call the file. Raises CorpusError."""
-    lines = _LINE_BREAK.split(text)
-    start = 0
-    for number, line in enumerate(lines):
-        if _CONTROL.search(line):
-            raise CorpusError(
-                f"{name}, line {number + 1}: there is a control character; is this a text file?"
-            )
-        if line.strip() == SEPARATOR:
-            yield from _parse_song(lines[start:number], name, start)
-            start = number + 1
-    yield from _parse_song(lines[start:], name, start)
-
-
-def read_text(path: Path) -> str:
-    """A file's text, which must be UTF-8. Raises CorpusError naming the first line that is not."""
-    data = read_bytes(path)
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        # utf-8-sig counts from after the mark, which holds no line break
-        line = len(re.findall(rb"\r\n|\r|\n", data[: error.start])) + 1
-        raise CorpusError(
-            f"{path}, line {line}: this is not UTF-8; save the file as UTF-8 text."
-        ) from error
-
-
-def read_bytes(path: Path) -> bytes:
-    """A file's bytes. Raises CorpusError when it is missing or cannot be read."""
-    try:
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise CorpusError(f"{path} does not exist.") from error
-    except OSError as error:
-        raise CorpusError(f"{path} cannot be read: {error.strerror}.") from error
+    if "[" in text:
+        sung = "\n".join(line for line in text.split("\n") if not is_heading(line))
+        text = sung or text
+    text = text.casefold()
+    if not text.isascii():
+        for character in set(text):
+            if not character.isascii() and not character.isalnum():
+                text = text.replace(character, " ")
+    words = text.encode().translate(_ASCII_WORDS)
+    while b"  " in words:
+        words = words.replace(b"  ", b" ")
+    return words.strip().decode()
 
 
 def text_files(folder: Path) -> list[Path]:
@@ -195,30 +249,6 @@ def text_files(folder: Path) -> list[Path]:
     if not files:
         raise CorpusError(f"There is no .txt file in the folder {folder}.")
     return files
-
-
-def write_songs(songs: Iterable[Song], path: Path) -> None:
-    """Write songs so that reading gives the same ones back; an old file is replaced at the end.
-
-    Raises CorpusError when there are no songs, when one cannot stand in this format (its text is
-    empty or not normalized, holds a line `===`, or opens like a header), or on a full disk.
-    """
-    if path.is_dir():
-        raise CorpusError(f"{path} is a folder; name the file to write.")
-    temporary = path.with_name(path.name + ".part")
-    try:
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            count = 0
-            for count, song in enumerate(songs, start=1):
-                file.write((f"{SEPARATOR}\n" if count > 1 else "") + _written(song))
-        if not count:
-            raise CorpusError(f"There are no songs to write to {path}.")
-        os.replace(temporary, path)
-    except OSError as error:
-        raise CorpusError(f"{path} cannot be written: {error.strerror}.") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def _files(sources: Iterable[Path]) -> Iterator[Path]:
@@ -235,54 +265,27 @@ def _files(sources: Iterable[Path]) -> Iterator[Path]:
                 yield path
 
 
-def _parse_song(lines: list[str], name: str, before: int) -> Iterator[Song]:
-    """The song of the lines between two separators, if any; `before` lines stand above them."""
-    headers: dict[str, str] = {}
-    body = 0
-    for body, line in enumerate(lines):
-        if not line.strip():
-            continue
-        match = _HEADER.fullmatch(line)
-        if not match:
-            break
-        key, value = match[1].lower(), " ".join(unicodedata.normalize("NFC", match[2]).split())
-        if not value:
-            raise CorpusError(f"{name}, line {before + body + 1}: the {key} is empty.")
-        if key in headers:
-            raise CorpusError(f"{name}, line {before + body + 1}: a second {key} for one song.")
-        headers[key] = value
-    else:
-        if headers:
-            first = next(i for i, line in enumerate(lines) if line.strip())
-            raise CorpusError(f"{name}, line {before + first + 1}: this song has no text.")
-        return
-    text = normalized_text("\n".join(lines[body:]))
-    if text:
-        genre = headers.get("genre")
-        yield Song(headers.get("title"), genre.lower() if genre else None, text)
+def _song(item: Song | Section) -> Song:
+    return item if isinstance(item, Song) else item.song()
 
 
-def _written(song: Song) -> str:
-    """The song in the corpus format, checked to read as the same song again."""
-    headers = [
-        f"{key}: {value}\n"
-        for key, value in (("title", song.title), ("genre", song.genre))
-        if value is not None
-    ]
-    written = "".join(headers) + ("\n" if headers else "") + song.text + "\n"
-    first_line = song.text.partition("\n")[0]
-    if not song.text:
-        raise CorpusError(f"A song needs a text, and {song.title!r} has none.")
-    if _HEADER.fullmatch(first_line):
-        raise CorpusError(f"A song cannot open with the line {first_line!r}: it reads as a header.")
-    if any(line.strip() == SEPARATOR for line in song.text.split("\n")):
-        raise CorpusError(f"A song cannot hold a line {SEPARATOR!r}: it separates songs.")
-    # utf-8 cannot hold half a surrogate pair, which Python's strings can
-    encodable = written.encode("utf-8", "replace").decode() == written
-    if not encodable or list(parse_songs(written, "song")) != [song]:
-        raise CorpusError(f"This song is not in the normalized form: {first_line[:60]!r}.")
-    return written
+def _digest(text: str) -> int:
+    """64 bits that all copies of a text share."""
+    key = same_words_key(text).encode()
+    return int.from_bytes(hashlib.sha256(key).digest()[:8], "big")
 
 
-def _digest(song: Song) -> bytes:
-    return hashlib.sha256(same_words_key(song.text).encode("utf-8", "replace")).digest()
+def _part_numbers(digests: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint8]:
+    """Where in _PARTS the part of each song stands."""
+    places = digests / 2.0**64  # uniform in [0, 1)
+    ends = (TEST_SHARE, TEST_SHARE + VALIDATION_SHARE)
+    return np.searchsorted(ends, places, side="right").astype(np.uint8)
+
+
+def _later_copies(digests: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+    """Which songs have the digest of an earlier one."""
+    order = np.argsort(digests, kind="stable")
+    in_order = digests[order]
+    copies = np.zeros(digests.size, bool)
+    copies[order[1:][in_order[1:] == in_order[:-1]]] = True
+    return copies

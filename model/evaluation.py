@@ -2,7 +2,7 @@
 
 Each song is read from a zero state behind its genre and title; the nats of its text and of its
 end are counted. A character count that gives the end one character turns them into bits per
-character, so that models with different tokens can be compared.
+character, so that models with different tokens can be compared, as long as none is unknown.
 """
 
 import math
@@ -19,7 +19,7 @@ from model.blas import one_blas_thread
 from model.corpus import Song
 from model.frame import frame_song
 from model.network import Network
-from model.tokenizer import END, TEXT, Tokenizer
+from model.tokenizer import END, TEXT, UNKNOWN, Tokenizer
 
 SONGS_AT_ONCE = 32
 STEPS_AT_ONCE = 64  # bounds the memory that a long song takes
@@ -33,6 +33,7 @@ class Evaluation:
     tokens: int
     characters: int
     songs: int
+    unknown: int = 0  # tokens that stand for a word or character the vocabulary lacks
 
     @property
     def nats_per_token(self) -> float:
@@ -71,7 +72,9 @@ def evaluate(
             done += len(counted)
             if progress is not None:
                 progress(done)
-    return Evaluation(nats, tokens, sum(len(song.text) + 1 for song in songs), len(songs))
+    characters = sum(len(song.text) + 1 for song in songs)
+    unknown = sum(ids.count(UNKNOWN) for ids in framed)
+    return Evaluation(nats, tokens, characters, len(songs), unknown)
 
 
 def text_nats(

@@ -6,6 +6,7 @@ open line end of its stanza is kept, and where none does, the first. Nothing but
 is in the batch, so a lyric is a function of the weights, the wish and the random seed alone.
 """
 
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -17,6 +18,7 @@ from model.corpus import is_heading
 from model.frame import frame_wish
 from model.network import Network, State
 from model.sampling import sample
+from model.stepping import Stepper
 from model.tokenizer import REPLACEMENT, SPECIALS, Tokenizer
 from model.wish import Wish
 
@@ -64,31 +66,32 @@ class LineWriter:
     """Samples candidates for a line with a network and its tokenizer."""
 
     def __init__(self, network: Network, tokenizer: Tokenizer) -> None:
-        self.network = network
+        self._stepper = Stepper(network)
         self.tokenizer = tokenizer
         pieces = [tokenizer.decode([i]) for i in range(tokenizer.vocabulary_size)]
         self._newline = tokenizer.newline
         self._lengths = [len(piece) for piece in pieces]
         # The song ends when it has its lines, so no special token is ever wanted.
         self._special = _mask([i < len(SPECIALS) for i in range(len(pieces))])
-        self._in_word = _mask([piece[:1].isalnum() or piece[:1] == "'" for piece in pieces])
+        self._in_word = _mask([piece != "" and _goes_on_a_word(piece[0]) for piece in pieces])
         self._blank = _mask([piece != "" and not piece.strip() for piece in pieces])
 
     def read(self, ids: Sequence[int]) -> tuple[Array, State]:
-        """Logits (V,) after ids from a zero state, and the state (1, H)."""
-        activations = self.network.forward(np.array(ids)[:, None], self.network.zero_state(1))
-        return self.network.logits(activations.output[-1])[0], activations.state
+        """Logits (V,) after ids from a zero state, and the state (H, 1)."""
+        network = self._stepper.network
+        activations = network.forward(np.array(ids)[:, None], network.zero_state(1))
+        return network.logits(activations.output[:, -1])[0], activations.state
 
     def candidates(
         self, logits: Array, state: State, wish: Wish, rng: np.random.Generator, first: Array
     ) -> tuple[list[Candidate], State]:
-        """CANDIDATES ways to go on to the end of the line, and each one's state (B, H) there.
+        """CANDIDATES ways to go on to the end of the line, and each one's state (H, B) there.
 
-        logits (V,) and state (1, H) stand before the next token; `first` (V,) is added to its
+        logits (V,) and state (H, 1) stand before the next token; `first` (V,) is added to its
         logits, to forbid some.
         """
         logits = np.repeat(logits[None] + first, CANDIDATES, axis=0)
-        states = tuple(tuple(np.repeat(a, CANDIDATES, axis=0) for a in layer) for layer in state)
+        states = tuple(tuple(np.repeat(a, CANDIDATES, axis=1) for a in layer) for layer in state)
         finals = tuple(tuple(np.empty_like(a) for a in layer) for layer in states)
         found = [Candidate() for _ in range(CANDIDATES)]
         running = np.arange(CANDIDATES)  # the candidates that the rows of logits and states are of
@@ -104,12 +107,12 @@ class LineWriter:
             )
             for layer, final in zip(states, finals, strict=True):
                 for array, kept in zip(layer, final, strict=True):
-                    kept[running[~goes_on]] = array[~goes_on]
+                    kept[:, running[~goes_on]] = array[:, ~goes_on]
             running, tokens = running[goes_on], tokens[goes_on]
             if not len(running):
                 break
-            states = tuple(tuple(a[goes_on] for a in layer) for layer in states)
-            logits, states = self.network.step(tokens, states)
+            states = tuple(tuple(a[:, goes_on] for a in layer) for layer in states)
+            logits, states = self._stepper.step(tokens, states)
         for candidate in found:
             candidate.text = self.tokenizer.decode(candidate.ids)
         return found, finals
@@ -130,14 +133,14 @@ class LineWriter:
         line at the start, after a heading or after another blank line.
         """
         if opening:
-            return self._in_word if opening[-1].isalnum() else np.zeros_like(self._in_word)
+            return self._in_word if _is_of_a_word(opening[-1]) else np.zeros_like(self._in_word)
         after_line = bool(written and written[-1] and not is_heading(written[-1]))
         return np.zeros_like(self._blank) if after_line else self._blank
 
     def end_line(self, states: State, row: int) -> tuple[Array, State]:
-        """Read the line end after candidate `row`: logits (V,) and the state (1, H) after it."""
-        chosen = tuple(tuple(a[row : row + 1] for a in layer) for layer in states)
-        logits, state = self.network.step(np.array([self._newline]), chosen)
+        """Read the line end after candidate `row`: logits (V,) and the state (H, 1) after it."""
+        chosen = tuple(tuple(a[:, row : row + 1] for a in layer) for layer in states)
+        logits, state = self._stepper.step(np.array([self._newline]), chosen)
         return logits[0], state
 
 
@@ -202,6 +205,14 @@ def is_sound(line: str, written: Sequence[str]) -> bool:
         and any(character.isalnum() for character in sung)
         and sung.casefold() not in recent
     )
+
+
+def _is_of_a_word(character: str) -> bool:
+    return character.isalnum() or unicodedata.category(character).startswith("M")
+
+
+def _goes_on_a_word(character: str) -> bool:
+    return _is_of_a_word(character) or character in "'\u2019"
 
 
 def _mask(forbidden: Sequence[bool]) -> Array:

@@ -49,14 +49,18 @@ class LyricModel:
     @property
     def parameter_count(self) -> int:
         """How many numbers the network has learned."""
-        return self._network.parameter_count
+        return self._network.config.parameter_count
 
     def encode(self, text: str) -> npt.NDArray[np.int32]:
         """Token ids (T,) of plain text."""
         return np.array(self._tokenizer.encode(text), np.int32)
 
     def decode(self, ids: Sequence[int] | npt.NDArray[np.integer]) -> str:
-        """The text of token ids; special ones stand for nothing."""
+        """The text of token ids; special ones stand for nothing.
+
+        Raises RequestError for an id outside the vocabulary.
+        """
+        self._check_ids(ids)
         return self._tokenizer.decode([int(i) for i in ids])
 
     def logits(self, ids: Sequence[int] | npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
@@ -64,12 +68,15 @@ class LyricModel:
 
         From a zero state. Raises RequestError for an id outside the vocabulary.
         """
+        self._check_ids(ids)
         column = np.asarray(ids, np.int64).reshape(-1, 1)
-        size = self.config.vocabulary_size
-        if np.any((column < 0) | (column >= size)):
-            raise RequestError(f"Token ids must be from 0 to {size - 1}.")
         activations = self._network.forward(column, self._network.zero_state(1))
-        return self._network.logits(activations.output[:, 0]).astype(np.float32, copy=False)
+        return self._network.logits(activations.output[:, :, 0]).astype(np.float32, copy=False)
+
+    def _check_ids(self, ids: Sequence[int] | npt.NDArray[np.integer]) -> None:
+        size = self.config.vocabulary_size
+        if any(not 0 <= int(i) < size for i in ids):
+            raise RequestError(f"Token ids must be from 0 to {size - 1}.")
 
     def generate(
         self,

@@ -86,6 +86,7 @@ class ProgressView(Listener):
                     "seconds": round(step.seconds, 1),
                     "nats_per_token": round(loss, 4),
                     "learning_rate": step.learning_rate,
+                    "gradient_norm": round(step.gradient_norm, 4),
                     "tokens_per_second": round(step.tokens_per_second),
                 }
             )

@@ -16,15 +16,14 @@ import numpy.typing as npt
 
 from model.blas import one_blas_thread
 from model.cells import Array
-from model.corpus import Corpus
+from model.corpus import Corpus, validation_songs
 from model.errors import TrainingError
 from model.evaluation import evaluate
 from model.frame import frame_song, frame_wish
 from model.network import Ids, Network
-from model.optimizers import Adam, clip_norm
+from model.optimizers import Adam, clip_scale, squared_norm
 from model.ratings import RatedLyric
 from model.tokenizer import END, Tokenizer
-from model.training import validation_songs
 from model.weights import Weights
 from model.wish import Wish
 
@@ -32,6 +31,7 @@ LEAST_LIKED = 5  # lyrics with more votes for than against
 LEAST_HELD_OUT = 5  # rated lyrics; with fewer, no judgement is made on them
 HELD_OUT_SHARE = 0.2
 TOKENS_PER_LYRIC = 30.0  # the length that r is scaled to, so that long lyrics do not saturate s
+REHEARSAL_CHARACTERS = 20_000_000  # of a larger corpus only songs spread over it are rehearsed
 LARGEST_RISE = 0.02  # of held-out bits per character
 
 
@@ -92,7 +92,7 @@ def retrain(
             "needed. Rate more lyrics and try again."
         )
     old = weights.network
-    new = Network(old.config, {name: array.copy() for name, array in old.parameters.items()})
+    new = Network(old.config, old.vector.copy())
     songs = validation_songs(corpus)
     with one_blas_thread():
         before = evaluate(old, weights.tokenizer, songs).bits_per_character
@@ -114,8 +114,7 @@ def retrain(
                     preference_before,
                     preference,
                 )
-                copied = {name: array.copy() for name, array in new.parameters.items()}
-                kept = Network(new.config, copied), outcome
+                kept = Network(new.config, new.vector.copy()), outcome
     if kept is None:
         raise TrainingError(
             "The new weights did not pass: they foretell the songs or the ratings kept aside "
@@ -161,9 +160,11 @@ def _epochs(
     """Train `new` in place; yields the number of each finished epoch."""
     votes = _balanced_votes(learned)
     reference = _log_probabilities(old, learned)
-    songs = [frame_song(tokenizer, song).ids() for song in corpus.part("train") or corpus.songs]
+    rehearsed_songs = (corpus.part("train") or corpus).spread(REHEARSAL_CHARACTERS)
+    songs = [frame_song(tokenizer, song).ids() for song in rehearsed_songs]
     rng = np.random.default_rng(config.random_seed)
     optimizer = Adam()
+    slots = np.zeros((optimizer.slots, len(new.vector)), np.float32)
     steps = -(-len(learned) // config.batch)
     for epoch in range(1, config.epochs + 1):
         order = rng.permutation(len(learned))
@@ -174,15 +175,15 @@ def _epochs(
             scale = TOKENS_PER_LYRIC / np.array([len(example.written) for example in batch])
             s = np.exp(-np.logaddexp(0, -config.beta * scale * moved))
             weights = votes[rows] * config.beta * scale * s * (1 - s) / len(batch)
-            gradients = _gradients(new, *_padded(batch), weights)
+            gradient = _gradient(new, *_padded(batch), weights)
             rehearsed = [songs[i] for i in rng.integers(len(songs), size=len(batch))]
             ids, counted = _padded_ids([(song[:1], song[1:]) for song in rehearsed])
             even = np.full(len(rehearsed), 1 / counted.sum())
-            for name, gradient in _gradients(new, ids, counted, even).items():
-                gradients[name] += gradient
-            clip_norm(gradients, 1.0)
-            optimizer.update(new.parameters, gradients, config.learning_rate)
-            progress((epoch - 1) * steps + step + 1, config.epochs * steps)
+            gradient += _gradient(new, ids, counted, even)
+            gradient *= clip_scale(squared_norm(gradient) ** 0.5, 1.0)
+            number = (epoch - 1) * steps + step + 1
+            optimizer.update(new.vector, gradient, slots, config.learning_rate, number)
+            progress(number, config.epochs * steps)
         yield epoch
 
 
@@ -196,13 +197,13 @@ def _balanced_votes(examples: Sequence[_Example]) -> npt.NDArray[np.float64]:
     return votes
 
 
-def _gradients(
+def _gradient(
     network: Network, ids: Ids, counted: Array, weights: npt.NDArray[np.float64]
-) -> dict[str, Array]:
-    """Gradients of sum over songs of weight * nats of its counted tokens; from zero state."""
+) -> Array:
+    """Gradient (N,) of sum over songs of weight * nats of its counted tokens; from zero state."""
     per_token = (counted * weights).astype(network.dtype)
     state = network.zero_state(ids.shape[1])
-    return network.loss_and_gradients(ids[:-1], ids[1:], per_token, state).gradients
+    return network.loss_and_gradients(ids[:-1], ids[1:], per_token, state).vector
 
 
 def _log_probabilities(

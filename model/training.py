@@ -1,108 +1,43 @@
 """Training: stateful truncated back-propagation through time, from a corpus to a folder of weights.
 
 Each step takes one segment of T tokens from each of B places in the stream of songs and carries
-the recurrent state into the next. The batch is cut into one shard a thread: numpy's products and
-element-wise loops let go of the interpreter's lock, so each core works on its own songs.
-Everything random is a function of the random seed and the step's number, and a checkpoint holds
-parameters, optimizer and carried state; so a run that was stopped goes on as if it had not been.
+the recurrent state into the next. The work is shared by one process a core (`team.py`), and by
+several programs under mpirun (`ranks.py`). Everything random is a function of the random seed,
+the step and the place in the batch, and a checkpoint holds all that the next step depends on; so
+a run that was stopped, or killed, ends in the same weights as one that was not.
 """
 
-import os
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import Field, asdict, dataclass, field, fields
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from model import checkpoint
-from model.blas import one_blas_thread
 from model.card import model_card
-from model.cells import CELLS
 from model.checkpoint import Checkpoint, Progress
-from model.corpus import Corpus, Song
 from model.errors import TrainingError
-from model.evaluation import Evaluation, evaluate
-from model.frame import SongStream, frame_song, segments
-from model.network import Ids, Network, NetworkConfig, State, initial_parameters
-from model.optimizers import OPTIMIZERS, Optimizer, clip_norm
-from model.tokenizer import BytePairTokenizer, CharacterTokenizer, Tokenizer
-from model.weights import Weights, save_weights
+from model.evaluation import Evaluation
+from model.network import (
+    Ids,
+    Network,
+    NetworkConfig,
+    initial_parameters,
+    with_temperature,
+)
+from model.optimizers import clip_scale
+from model.options import RESUMABLE, TrainingConfig
+from model.ranks import Alone, Ranks
+from model.schedules import learning_rate_at
+from model.task import Task
+from model.team import Plan, Team
+from model.weights import Weights, load_weights, save_weights
 
-WARM_UP = 0.02  # share of the run in which the learning rate rises
-FINAL_RATE = 0.02  # of the learning rate, at the end of its cosine
-LEAST_SEGMENTS = 32  # an epoch has; of a small corpus fewer places are read at once
-VALIDATION_CHARACTERS = 100_000  # a larger validation part is sampled, to keep it short
-TOKENIZERS = ("bpe", "char")
-RESUMABLE = {"epochs", "minutes", "evaluations", "checkpoint_minutes", "threads"}
-
-
-def option_type(option: Field[Any]) -> type:
-    """What an option's value is: str, int or float; minutes, which has no default, is a float."""
-    return float if option.default is None else type(option.default)
-
-
-def _option(default: Any, text: str, **more: Any) -> Any:
-    """A field of TrainingConfig that the command line shows with `text` as its help."""
-    return field(default=default, metadata={"help": text, **more})
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """Everything a person may tune; the command line and --config take these names."""
-
-    tokenizer: str = _option("bpe", "what a token is", choices=TOKENIZERS)
-    vocabulary: int = _option(4096, "tokens of a BPE vocabulary")
-    cell: str = _option("lstm", "recurrent cell", choices=tuple(CELLS))
-    embedding: int = _option(256, "numbers that stand for a token")
-    hidden: int = _option(512, "units of a recurrent layer")
-    layers: int = _option(2, "recurrent layers")
-    optimizer: str = _option("adam", "how gradients become steps", choices=tuple(OPTIMIZERS))
-    learning_rate: float = _option(2e-3, "highest step size; it warms up, then falls as a cosine")
-    epochs: float = _option(10.0, "how often each song is seen")
-    minutes: float | None = _option(None, "train this long instead of a number of epochs")
-    batch: int = _option(64, "places in the songs that are read at once, at most")
-    steps: int = _option(64, "tokens that the error flows back over")
-    dropout: float = _option(0.2, "share of units that rest in each segment")
-    drop_state: float = _option(0.1, "how often a segment starts from zero, as a lyric does")
-    clip_norm: float = _option(1.0, "largest norm of the whole gradient")
-    clip_error: float = _option(6.0, "largest value of the error that flows back in time")
-    evaluations: int = _option(10, "validations in the run, each with a sample")
-    checkpoint_minutes: float = _option(3.0, "minutes between checkpoints")
-    random_seed: int = _option(1, "same seed, same weights")
-    threads: int = _option(0, "threads; 0 for one a core")
-
-    def checked(self) -> "TrainingConfig":
-        """Itself; raises TrainingError naming the first option that cannot be."""
-        for option in fields(self):
-            value, choices = getattr(self, option.name), option.metadata.get("choices")
-            kind = int | float if option_type(option) is float else option_type(option)
-            if value != option.default and (isinstance(value, bool) or not isinstance(value, kind)):
-                raise TrainingError(f"{option.name} cannot be {value!r}.")
-            if choices and value not in choices:
-                raise TrainingError(f"{option.name} must be one of {', '.join(choices)}.")
-        for name in ("vocabulary", "embedding", "hidden", "layers", "batch", "steps"):
-            if getattr(self, name) < 1:
-                raise TrainingError(f"{name} must be at least 1.")
-        for name in ("learning_rate", "epochs", "clip_norm", "clip_error", "checkpoint_minutes"):
-            if not getattr(self, name) > 0:
-                raise TrainingError(f"{name} must be above 0.")
-        if self.minutes is not None and not self.minutes > 0:
-            raise TrainingError("minutes must be above 0.")
-        if not 0 <= self.dropout < 1 or not 0 <= self.drop_state <= 1:
-            raise TrainingError("dropout must be from 0 to below 1, drop_state from 0 to 1.")
-        if self.evaluations < 1 or self.threads < 0 or self.random_seed < 0:
-            raise TrainingError(
-                "evaluations must be at least 1, threads and random_seed 0 or more."
-            )
-        return self
-
-    @property
-    def shards(self) -> int:
-        """Parts of the batch that are worked on at once."""
-        return min(self.threads or os.cpu_count() or 1, self.batch)
+LOSS_MEMORY = 0.98  # of the mean of the steps' losses that divergence is told from
+DIVERGED = 3.0  # times the lowest mean so far
+TEMPERATURE_STEP = 0.04  # how far to both sides of 1 the softmax temperature is tried
 
 
 @dataclass(frozen=True)
@@ -114,6 +49,7 @@ class Step:
     epoch: float
     nats_per_token: float  # of this step's segments, with dropout
     learning_rate: float
+    gradient_norm: float  # before it was clipped
     tokens_per_second: float
     seconds: float  # spent so far, also before the run was last resumed
 
@@ -129,76 +65,97 @@ class Validation:
 
 
 class Listener:
-    """Hears how a run goes; this one does nothing. See `progress.py`."""
+    """Hears how a run goes; this one ignores it."""
 
     def stepped(self, step: Step) -> None:
         """After each step."""
 
     def validated(self, validation: Validation, weights: Weights) -> None:
-        """After each validation; `weights` are those validated."""
+        """After each validation, with the weights that were measured."""
 
 
 class Training:
-    """One run: the data, the network, the optimizer, and how far it has come."""
+    """A run: what it learns, its parameters and how far it has come."""
 
-    def __init__(self, config: TrainingConfig, corpus: Corpus, init: Weights | None = None) -> None:
-        """Start from `init`'s weights and vocabulary, or from nothing.
+    def __init__(
+        self,
+        config: TrainingConfig,
+        task: Task,
+        init: Weights | None = None,
+        ranks: Ranks | None = None,
+    ) -> None:
+        """From random weights, or from those of `init`, whose sizes it then has.
 
-        Raises TrainingError when the corpus is too small.
+        Raises TrainingError when an option cannot be, or when there is too little text.
         """
         self.config = config.checked()
-        train = corpus.part("train") or corpus.songs
-        self.validation_songs = validation_songs(corpus)
-        self.held_out = bool(corpus.part("validation") or corpus.part("test"))
-        self.tokenizer = init.tokenizer if init else _train_tokenizer(config, train)
-        self.genres = tuple(sorted({*corpus.genres, *(init.genres if init else ())}))
-        self.stream = SongStream(
-            [frame_song(self.tokenizer, song) for song in train], config.random_seed
-        )
-        tokens = len(self.stream.epoch(0))
-        if tokens < 2 * config.steps:
-            raise TrainingError(
-                f"There is too little text to learn from: {tokens} tokens, "
-                f"at least {2 * config.steps} are needed. Add songs."
-            )
-        self.batch_size = min(config.batch, max(1, tokens // (LEAST_SEGMENTS * config.steps)))
-        if init:
-            network_config = init.network.config
-            parameters = {name: array.copy() for name, array in init.network.parameters.items()}
+        self.task = task
+        self.ranks = ranks or Alone()
+        if init is not None:
+            network_config, vector = init.network.config, init.network.vector
         else:
             network_config = NetworkConfig(
-                self.tokenizer.vocabulary_size,
+                task.tokenizer.vocabulary_size,
                 config.embedding,
                 config.hidden,
                 config.layers,
                 config.cell,
+                config.tied,
             )
-            parameters = initial_parameters(
-                network_config, np.random.default_rng(config.random_seed)
+            vector = initial_parameters(network_config, np.random.default_rng(config.random_seed))
+        self.batch_size = task.batch_size(config)
+        if self.batch_size < self.ranks.size:
+            raise TrainingError(
+                f"{self.ranks.size} ranks need a batch of {self.ranks.size} or more."
             )
-        self.network = Network(network_config, parameters)
-        self.optimizer: Optimizer = OPTIMIZERS[config.optimizer]()
-        self.progress = Progress(tokens, next_validation=1 / config.evaluations)
-        self.state = self.network.zero_state(self.batch_size)
+        edges = np.linspace(0, self.batch_size, self.ranks.size + 1).astype(int)
+        self._columns = slice(int(edges[self.ranks.rank]), int(edges[self.ranks.rank + 1]))
+        columns = self._columns.stop - self._columns.start
+        self._team = Team(
+            Plan(
+                network_config,
+                config.make_optimizer(),
+                config.make_averaging(),
+                config.make_dropout(),
+                config.clip_error,
+                config.clip_value,
+                config.random_seed,
+                self.batch_size,
+                self._columns.start,
+                columns,
+                config.members(columns, self.ranks.size),
+            )
+        )
+        self._team.arrays.parameters[:] = vector
+        self.network = Network(network_config, self._team.arrays.parameters)
+        self.progress = Progress(task.stream.tokens, next_validation=1 / config.evaluations)
 
     @classmethod
-    def resumed(cls, folder: Path, corpus: Corpus, changes: dict[str, Any]) -> "Training":
+    def resumed(
+        cls,
+        folder: Path,
+        changes: dict[str, Any],
+        make_task: Callable[[TrainingConfig, Weights], Task],
+        ranks: Ranks | None = None,
+    ) -> "Training":
         """The run whose last checkpoint is in `folder`, to go on as if it had not stopped.
 
         `changes` may prolong it or say how it is watched (RESUMABLE), but not change what it
         computes. Raises WeightsError without a checkpoint, TrainingError for other songs.
         """
-        for name in changes.keys() - RESUMABLE:
+        for name in sorted(changes.keys() - RESUMABLE):
             raise TrainingError(f"{name} cannot change when a run is resumed.")
         saved = checkpoint.load(folder)
         config = TrainingConfig(**{**saved.weights.training, **changes})
-        training = cls(config, corpus, saved.weights)
-        if saved.progress.tokens_in_epoch != training.progress.tokens_in_epoch:
+        training = cls(config, make_task(config, saved.weights), saved.weights, ranks)
+        if saved.progress.tokens != training.progress.tokens:
             raise TrainingError(
                 f"{folder} was trained on other songs; resume with the corpus it began with."
             )
-        training.optimizer.restore(saved.optimizer)
-        training.state = saved.state
+        arrays = training._team.arrays
+        arrays.slots[:] = saved.slots
+        arrays.average[:] = saved.average
+        arrays.state[:] = saved.state[..., training._columns]
         training.progress = saved.progress
         return training
 
@@ -207,184 +164,197 @@ class Training:
     ) -> Evaluation:
         """Train to the end or until `stop_requested`; leave the best and the last in `folder`.
 
-        Returns the best validation. Raises TrainingError when the loss is no longer finite; what
-        was saved before stays.
+        Returns the best validation. Raises TrainingError when the run diverges; the best weights
+        and the last checkpoint before it stay.
         """
-        with (
-            one_blas_thread(),
-            ThreadPoolExecutor(self.config.shards) as pool,
-        ):
-            self._run(pool, folder, listener, stop_requested)
-        best = self.progress.best
+        with self._team:
+            finished = self._run(folder, listener, stop_requested)
+        if finished and self.config.temperature_fit and self.ranks.rank == 0:
+            self._fit_temperature(folder)
+        best = self.ranks.from_first(self.progress.best)
         assert best is not None
         return Evaluation(**best)
 
-    def _run(
-        self,
-        pool: ThreadPoolExecutor,
-        folder: Path,
-        listener: Listener,
-        stop_requested: Callable[[], bool],
-    ) -> None:
-        progress, config = self.progress, self.config
+    def _run(self, folder: Path, listener: Listener, stop_requested: Callable[[], bool]) -> bool:
+        """Whether the run has come to its end."""
+        config = self.config
         saved = time.monotonic()
         while self.share < 1:
-            epoch_ids = self.stream.epoch(progress.epoch)
-            parts = list(segments(epoch_ids, self.batch_size, config.steps))
-            while progress.segment < len(parts) and self.share < 1:
+            count = self.task.segments_in_epoch(self.progress.epoch, self.batch_size, config.steps)
+            parts = self.task.stream.segments(
+                self.progress.epoch, self.batch_size, config.steps, self.progress.segment
+            )
+            for inputs, targets in parts:
                 began = time.monotonic()
-                inputs, targets = parts[progress.segment]
-                rate = learning_rate_at(self.share, config.learning_rate)
-                loss = self._step(pool, inputs, targets, rate)
-                if not np.isfinite(loss):
-                    raise TrainingError(
-                        f"The loss is no longer finite at step {progress.step}: train again with "
-                        f"a lower --learning-rate. What {folder} held before is still there."
-                    )
-                progress.step += 1
-                progress.segment += 1
-                progress.epoch_share = progress.segment / len(parts)
+                rate = learning_rate_at(
+                    self.share, config.learning_rate, config.schedule, config.warm_up
+                )
+                loss, norm = self._step(inputs, targets, rate)
+                self._check_divergence(loss, folder)
+                self.progress.step += 1
+                self.progress.segment += 1
+                self.progress.epoch_share = self.progress.segment / count
                 elapsed = time.monotonic() - began
-                progress.seconds += elapsed
+                self.progress.seconds = self.ranks.from_first(self.progress.seconds + elapsed)
                 listener.stepped(
                     Step(
-                        progress.step,
+                        self.progress.step,
                         self.share,
-                        progress.epoch + progress.epoch_share,
+                        self.progress.epoch + self.progress.epoch_share,
                         loss,
                         rate,
+                        norm,
                         inputs.size / elapsed,
-                        progress.seconds,
+                        self.progress.seconds,
                     )
                 )
-                stopping = stop_requested()
-                if self.share >= min(1, progress.next_validation) or (
-                    stopping and progress.best is None
+                stopping = self.ranks.from_first(stop_requested())
+                if self.share >= min(1, self.progress.next_validation) or (
+                    stopping and self.progress.best is None
                 ):
                     self._validate(folder, listener)
-                if stopping or time.monotonic() - saved > 60 * config.checkpoint_minutes:
+                due = time.monotonic() - saved > 60 * config.checkpoint_minutes
+                if self.ranks.from_first(stopping or due):
                     self.save(folder)
                     saved = time.monotonic()
                 if stopping:
-                    return
-            if progress.segment == len(parts):
-                progress.epoch += 1
-                progress.segment, progress.epoch_share = 0, 0.0
+                    return False
+                if self.share == 1:
+                    break
+            if self.progress.segment == count:
+                self.progress.epoch += 1
+                self.progress.segment, self.progress.epoch_share = 0, 0.0
         self.save(folder)
+        return True
 
     @property
     def share(self) -> float:
         """The share of the run that is done, 0 to 1."""
-        if self.config.minutes is not None:
-            return min(1.0, self.progress.seconds / (60 * self.config.minutes))
-        done = self.progress.epoch + self.progress.epoch_share
-        return min(1.0, done / self.config.epochs)
+        progress, config = self.progress, self.config
+        if config.patience and progress.worse_in_a_row >= config.patience:
+            return 1.0
+        if config.minutes is not None:
+            return min(1.0, progress.seconds / (60 * config.minutes))
+        return min(1.0, (progress.epoch + progress.epoch_share) / config.epochs)
 
     def save(self, folder: Path) -> None:
         """Write the last checkpoint."""
-        weights = Weights(self.network, self.tokenizer, self.genres, asdict(self.config))
-        checkpoint.save(
-            folder, Checkpoint(weights, self.optimizer.state(), self.state, self.progress)
-        )
+        arrays = self._team.arrays
+        state = self.ranks.joined(arrays.state)
+        if self.ranks.rank == 0:
+            task = self.task
+            weights = Weights(self.network, task.tokenizer, task.genres, asdict(self.config))
+            checkpoint.save(
+                folder, Checkpoint(weights, arrays.slots, arrays.average, state, self.progress)
+            )
 
-    def _weights(self, evaluation: Evaluation) -> Weights:
-        """The network as it stands, with what its folder says of it."""
+    def _step(self, inputs: Ids, targets: Ids, learning_rate: float) -> tuple[float, float]:
+        """One update from a segment (T, B); the mean nats per token, and the gradient's norm."""
+        config, progress, team = self.config, self.progress, self._team
+        seed = [config.random_seed, progress.step]
+        keep = np.random.default_rng(seed).random(self.batch_size) >= config.drop_state
+        if progress.segment == 0:
+            keep[:] = False  # an epoch begins at other places than the last one ended
+        own = self._columns
+        loss = np.array(
+            [
+                team.compute(
+                    inputs[:, own], targets[:, own], keep[own].astype(np.float32), progress.step
+                )
+            ]
+        )
+        self.ranks.sum_in_place(loss)
+        self.ranks.sum_in_place(team.arrays.gradients[0])
+        norm = team.norm()
+        averaging = progress.averaging
+        if team.plan.averaging.running(averaging):
+            averaging.count += 1
+        if np.isfinite(norm):
+            scale = clip_scale(norm, config.clip_norm)
+            team.update(scale, learning_rate, progress.step + 1, averaging.count)
+        return float(loss[0]), norm
+
+    def _check_divergence(self, loss: float, folder: Path) -> None:
+        progress = self.progress
+        mean = progress.mean_loss
+        mean = loss if mean is None else LOSS_MEMORY * mean + (1 - LOSS_MEMORY) * loss
+        lowest = mean if progress.lowest_loss is None else min(mean, progress.lowest_loss)
+        if not np.isfinite(loss) or mean > DIVERGED * lowest:
+            what = "is no longer finite" if not np.isfinite(loss) else f"rose to {mean:.2f}"
+            raise TrainingError(
+                f"The loss {what} at step {progress.step + 1}: train again with a lower "
+                f"--learning-rate. The best weights so far stay in {folder}."
+            )
+        progress.mean_loss, progress.lowest_loss = mean, lowest
+
+    def _candidate(self) -> Network:
+        """The network to judge: the average of the weights, where there is one."""
+        if not self.progress.averaging.count:
+            return self.network
+        return Network(self.network.config, self._team.arrays.average)
+
+    def _weights(self, network: Network, evaluation: Evaluation) -> Weights:
+        """A network with what its folder says of it."""
         figures = {
             "epochs_done": round(self.progress.epoch + self.progress.epoch_share, 3),
             "seconds": round(self.progress.seconds),
             "validation_bits_per_character": round(evaluation.bits_per_character, 4),
             "validation_perplexity": round(evaluation.perplexity, 3),
             "validation_songs": evaluation.songs,
-            "held_out": self.held_out,
+            "held_out": self.task.held_out,
         }
         training = {**asdict(self.config), **figures}
-        return Weights(self.network, self.tokenizer, self.genres, training)
-
-    def _step(
-        self, pool: ThreadPoolExecutor, inputs: Ids, targets: Ids, learning_rate: float
-    ) -> float:
-        """One update from a segment (T, B); the mean nats per token before it."""
-        config, seed = self.config, [self.config.random_seed, self.progress.step]
-        keep = np.random.default_rng(seed).random(self.batch_size) >= config.drop_state
-        state = self._kept(keep)
-        shards = np.array_split(np.arange(self.batch_size), config.shards)
-        columns = [slice(shard[0], shard[-1] + 1) for shard in shards if len(shard)]
-        weights = np.full(inputs.shape, 1 / inputs.size, np.float32)
-
-        def work(shard: int) -> Any:
-            part = columns[shard]
-            return self.network.loss_and_gradients(
-                inputs[:, part],
-                targets[:, part],
-                weights[:, part],
-                tuple(tuple(array[part] for array in layer) for layer in state),
-                dropout=config.dropout,
-                rng=np.random.default_rng([*seed, 1 + shard]),
-                # the bound is for the errors of a sum of losses; `weights` make it a mean
-                error_clip=config.clip_error / inputs.size,
-            )
-
-        results = list(pool.map(work, range(len(columns))))
-        gradients = results[0].gradients
-        for other in results[1:]:
-            for name, gradient in other.gradients.items():
-                gradients[name] += gradient
-        clip_norm(gradients, config.clip_norm)
-        self.optimizer.update(self.network.parameters, gradients, learning_rate)
-        self.state = tuple(
-            tuple(np.concatenate(arrays) for arrays in zip(*layers, strict=True))
-            for layers in zip(*(result.state for result in results), strict=True)
-        )
-        return sum(float(result.loss) for result in results)
-
-    def _kept(self, keep: np.ndarray) -> State:
-        """The carried state, zeroed for the sequences that `keep` (B,) leaves out."""
-        if self.progress.segment == 0:
-            return self.network.zero_state(self.batch_size)
-        factor = keep.astype(np.float32)[:, None]
-        return tuple(tuple(array * factor for array in layer) for layer in self.state)
+        return Weights(network, self.task.tokenizer, self.task.genres, training)
 
     def _validate(self, folder: Path, listener: Listener) -> None:
+        """Measure, and keep the best; on rank 0, for whose result the others wait."""
+        progress, plan = self.progress, self._team.plan
         began, share = time.monotonic(), self.share
-        evaluation = evaluate(self.network, self.tokenizer, self.validation_songs)
-        progress = self.progress
-        best = progress.best is None or (
-            evaluation.bits_per_character < Evaluation(**progress.best).bits_per_character
-        )
-        if best:
-            progress.best = asdict(evaluation)
-        weights = self._weights(evaluation)
-        if best:
-            save_weights(weights, folder, model_card(weights, folder.name))
-        listener.validated(Validation(progress.step, share, evaluation, best), weights)
-        progress.seconds += time.monotonic() - began
-        cost = self.share - share  # above 0 only where the run is measured in minutes
-        progress.next_validation = self.share + max(1 / self.config.evaluations, 5 * cost)
+        if self.ranks.rank == 0:
+            network = self._candidate()
+            evaluation = self.task.evaluate(network)
+            best = progress.best is None or (
+                evaluation.bits_per_character < Evaluation(**progress.best).bits_per_character
+            )
+            progress.worse_in_a_row = 0 if best else progress.worse_in_a_row + 1
+            if best:
+                progress.best = asdict(evaluation)
+            plan.averaging.validated(progress.averaging, evaluation.nats_per_token)
+            weights = self._weights(network, evaluation)
+            if best:
+                save_weights(weights, folder, model_card(weights, folder.name))
+            listener.validated(Validation(progress.step, share, evaluation, best), weights)
+            progress.seconds += time.monotonic() - began
+            cost = self.share - share  # above 0 only where the run is measured in minutes
+            progress.next_validation = self.share + max(1 / self.config.evaluations, 5 * cost)
+        self.progress = self.ranks.from_first(progress)
 
+    def _fit_temperature(self, folder: Path) -> None:
+        """Scale the best weights' logits so that the held-out text becomes likelier, if it does.
 
-def learning_rate_at(share: float, highest: float) -> float:
-    """Linear warm-up, then a cosine down to FINAL_RATE of `highest` (Loshchilov & Hutter 2017)."""
-    if share < WARM_UP:
-        return highest * (share + 0.1 * WARM_UP) / (1.1 * WARM_UP)
-    falling = 0.5 * (1 + np.cos(np.pi * (share - WARM_UP) / (1 - WARM_UP)))
-    return float(highest * (FINAL_RATE + (1 - FINAL_RATE) * falling))
+        The temperature is the lowest point of a parabola through three measurements.
+        """
+        kept = load_weights(folder)
+        step = TEMPERATURE_STEP
 
+        def at(temperature: float) -> Evaluation:
+            vector = with_temperature(kept.network, temperature)
+            return self.task.evaluate(Network(kept.network.config, vector))
 
-def _train_tokenizer(config: TrainingConfig, songs: Sequence[Song]) -> Tokenizer:
-    texts = [text for song in songs for text in (song.text, song.title, song.genre) if text]
-    if config.tokenizer == "char":
-        return CharacterTokenizer.train(texts)
-    return BytePairTokenizer.train(texts, config.vocabulary)
-
-
-def validation_songs(corpus: Corpus) -> list[Song]:
-    """The validation songs, or as many as fit; of a tiny corpus the test, then all songs."""
-    songs = corpus.part("validation") or corpus.part("test") or corpus.songs
-    chosen: list[Song] = []
-    characters = 0
-    for song in songs:
-        if chosen and characters + len(song.text) > VALIDATION_CHARACTERS:
-            continue
-        chosen.append(song)
-        characters += len(song.text)
-    return chosen
+        low, here, high = (at(t).nats_per_token for t in (1 - step, 1.0, 1 + step))
+        bend = low - 2 * here + high
+        shift = 0.5 * step * (low - high) / bend if bend > 0 else 0.0
+        temperature = 1 + float(np.clip(shift, -2 * step, 2 * step))
+        fitted = at(temperature)
+        if fitted.nats_per_token >= here:
+            return
+        self.progress.best = asdict(fitted)
+        network = Network(kept.network.config, with_temperature(kept.network, temperature))
+        figures = {
+            **kept.training,
+            "validation_bits_per_character": round(fitted.bits_per_character, 4),
+            "validation_perplexity": round(fitted.perplexity, 3),
+            "temperature": round(temperature, 4),
+        }
+        weights = replace(kept, network=network, training=figures)
+        save_weights(weights, folder, model_card(weights, folder.name))

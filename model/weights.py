@@ -18,9 +18,9 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from model.cells import CELLS
+from model.cells import CELLS, Parameters
 from model.errors import ModelError, WeightsError
-from model.network import Network, NetworkConfig, Parameters
+from model.network import Network, NetworkConfig, flat
 from model.tokenizer import Tokenizer, tokenizer_from_json
 
 TENSORS = "model.safetensors"
@@ -84,9 +84,9 @@ def load_weights(folder: Path) -> Weights:
             f"{folder}: the tokenizer has {tokenizer.vocabulary_size} tokens "
             f"but the network {network_config.vocabulary_size}; the files are of different models."
         )
-    parameters = {name: tensors[name].astype(np.float32) for name in shapes}
+    vector = flat(network_config, tensors).astype(np.float32)
     digest = hashlib.sha256(data).hexdigest()
-    return Weights(Network(network_config, parameters), tokenizer, genres, training, digest)
+    return Weights(Network(network_config, vector), tokenizer, genres, training, digest)
 
 
 def _read_tensors(path: Path) -> tuple[bytes, Parameters]:

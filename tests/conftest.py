@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from model.corpus import Corpus, Song, read_corpus
-from model.training import Listener, Training, TrainingConfig
+from model.options import TrainingConfig
+from model.task import songs_task
+from model.training import Listener, Training
 
 LYRICS = Path(__file__).parent.parent / "lyrics"
 
@@ -18,7 +20,7 @@ def small_corpus() -> Corpus:
         corpus = read_corpus(LYRICS / f"{genre}.txt")
         songs += corpus.part("train")[:35]
         songs += corpus.part("validation")[:2] + corpus.part("test")[:2]
-    return Corpus(songs, duplicates=0)
+    return Corpus(songs)
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +28,16 @@ def tiny_weights(small_corpus: Corpus, tmp_path_factory: pytest.TempPathFactory)
     """A folder of weights that knows the genres country and shanty, and not much more."""
     folder = tmp_path_factory.mktemp("weights") / "tiny"
     config = TrainingConfig(
-        vocabulary=500, embedding=24, hidden=48, layers=1, batch=16, epochs=2, evaluations=1
+        vocabulary=500,
+        embedding=24,
+        hidden=48,
+        layers=1,
+        batch=16,
+        epochs=2,
+        evaluations=1,
+        processes=1,
     )
-    Training(config, small_corpus).run(folder, Listener(), lambda: False)
+    Training(config, songs_task(config, small_corpus, folder)).run(
+        folder, Listener(), lambda: False
+    )
     return folder

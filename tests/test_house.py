@@ -89,7 +89,9 @@ def test_every_library_that_is_imported_is_declared_and_every_declared_one_impor
 
     imported = names([of_module[module][0] for module in libraries])
 
-    assert imported | LOADED_BY_URL == names(PROJECT["project"]["dependencies"])
+    extras = PROJECT["project"]["optional-dependencies"].values()
+    declared = PROJECT["project"]["dependencies"] + [name for extra in extras for name in extra]
+    assert imported | LOADED_BY_URL == names(declared)
 
 
 def test_the_readme_says_why_each_library_is_there() -> None:

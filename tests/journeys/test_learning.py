@@ -30,7 +30,7 @@ async def test_ratings_of_members_become_new_weights_that_the_bot_can_write_with
             for member in members:
                 await service.rate(member, record.id, 1 if random_seed % 2 else -1)
     songs = tmp_path / "songs.txt"
-    write_songs(small_corpus.songs[:20], songs)
+    write_songs(small_corpus[:20], songs)
     learned = tmp_path / "learned"
     command = ["retrain", "--weights", str(tiny_weights), "--database", url]
     assert main([*command, "--corpus", str(songs), "--out", str(learned), "--json"]) == 0
@@ -55,7 +55,7 @@ async def test_a_server_with_few_ratings_is_told_so_and_nothing_is_written(
         record = await service.write(origin, model.Wish(lines=4), random_seed=1)
         await service.rate(origin, record.id, 1)
     songs = tmp_path / "songs.txt"
-    write_songs(small_corpus.songs[:20], songs)
+    write_songs(small_corpus[:20], songs)
     command = ["retrain", "--weights", str(tiny_weights), "--database", str(database)]
     assert main([*command, "--corpus", str(songs), "--out", str(tmp_path / "learned")]) == 2
     assert "too little to learn from: 1 liked" in capsys.readouterr().err

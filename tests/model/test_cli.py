@@ -12,7 +12,8 @@ import pytest
 import safetensors.numpy
 
 from model.checkpoint import LAST
-from model.cli import STATUS_INTERRUPTED, main
+from model.cli import main
+from model.cli.command import STATUS_INTERRUPTED
 from model.corpus import Corpus, write_songs
 
 TINY = [

@@ -1,13 +1,31 @@
-"""Reading and writing songs: forms, errors in words, copies, and the split by a hash."""
+"""Reading and writing songs: forms, errors in words, copies, the split, and memory."""
 
+import gc
+import os
+import re
 import string
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.corpus import Song, read_corpus, same_words_key, split, write_songs
+from model import corpus as corpus_module
+from model import song_format, text_blocks
+from model.corpus import (
+    Corpus,
+    Part,
+    Song,
+    SongFiles,
+    is_heading,
+    read_corpus,
+    same_words_key,
+    split,
+    validation_songs,
+    vocabulary_texts,
+    write_songs,
+)
 from model.errors import CorpusError
 
 TWO_SONGS = """title: Last Bus
@@ -32,9 +50,16 @@ def write(path: Path, text: str | bytes) -> Path:
     return path
 
 
+@pytest.fixture(params=["in memory", "from files"])
+def kept(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading as a small corpus is read, and as a large one is."""
+    if request.param == "from files":
+        monkeypatch.setattr(corpus_module, "SMALL_CORPUS", 0)
+
+
 def test_songs_have_titles_genres_stanzas_and_headings(tmp_path: Path) -> None:
     corpus = read_corpus(write(tmp_path / "a.txt", TWO_SONGS))
-    first, second = corpus.songs
+    first, second = corpus
     assert (first.title, first.genre) == ("Last Bus", "country")
     assert first.text.startswith("[Verse 1]\nRain on the road\n")
     assert first.stanzas == [["Rain on the road", "Home is far"], ["Roll on"]]
@@ -45,27 +70,38 @@ def test_songs_have_titles_genres_stanzas_and_headings(tmp_path: Path) -> None:
 
 def test_the_songs_in_lyrics_are_all_read_and_all_different() -> None:
     corpus = read_corpus(Path("lyrics"))
-    assert len(corpus.songs) == 1320
+    assert len(corpus) == 1320
     assert corpus.duplicates == 0
     assert len(corpus.genres) == 16
-    assert all(song.title for song in corpus.songs)
+    assert all(song.title for song in corpus)
 
 
 def test_a_plain_text_is_one_song_without_title(tmp_path: Path) -> None:
     corpus = read_corpus(write(tmp_path / "plain.txt", "One\nTwo\n\n\nThree  \n\n"))
-    assert corpus.songs == (Song(None, None, "One\nTwo\n\nThree"),)
+    assert list(corpus) == [Song(None, None, "One\nTwo\n\nThree")]
 
 
-def test_a_long_plain_text_is_cut_into_songs_and_loses_no_line(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("kept")
+@pytest.mark.parametrize("block", [1, 100, 2**20])
+def test_a_long_plain_text_is_cut_into_songs_and_loses_no_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    monkeypatch.setattr(text_blocks, "BLOCK", block)
     stanzas = [f"First line {i}\nsecond line {i}\nthird line {i}" for i in range(100)]
     text = "\n\n".join(stanzas)
     corpus = read_corpus(write(tmp_path / "poems.txt", text))
-    assert 5 <= len(corpus.songs) <= 20
-    assert "\n\n".join(song.text for song in corpus.songs) == text
+    assert 5 <= len(corpus) <= 20
+    assert "\n\n".join(song.text for song in corpus) == text
     run_on = "\n".join(f"line {i}" for i in range(300))
-    corpus = read_corpus(write(tmp_path / "prose.txt", run_on))
-    assert len(corpus.songs) == 4
-    assert "\n".join(song.text for song in corpus.songs) == run_on
+    corpus = read_corpus(write(tmp_path / "prose.txt", f"===\n\n{run_on}\n===\n"))
+    assert len(corpus) == 4
+    assert "\n".join(song.text for song in corpus) == run_on
+
+
+@pytest.mark.parametrize("headers", ["title: x\n", "genre: y\n\n", "short\n===\n"])
+def test_a_long_text_with_a_header_or_a_separator_stays_whole(tmp_path: Path, headers: str) -> None:
+    text = "\n".join(f"line {i}" for i in range(300))
+    assert list(read_corpus(write(tmp_path / "a.txt", headers + text)))[-1].text == text
 
 
 def test_folders_are_read_with_what_lies_below_them_in_the_order_of_names(tmp_path: Path) -> None:
@@ -73,14 +109,14 @@ def test_folders_are_read_with_what_lies_below_them_in_the_order_of_names(tmp_pa
     write(tmp_path / "a" / "z.TXT", "first")
     write(tmp_path / "notes.md", "not a song")
     write(tmp_path / "._b.txt", b"\x00\x05")
-    texts = [song.text for song in read_corpus(tmp_path).songs]
+    texts = [song.text for song in read_corpus(tmp_path)]
     assert texts == ["first", "second"]
 
 
 def test_sources_that_overlap_are_read_once(tmp_path: Path) -> None:
     path = write(tmp_path / "a.txt", "only")
     corpus = read_corpus(tmp_path, path, tmp_path / "." / "a.txt")
-    assert (len(corpus.songs), corpus.duplicates) == (1, 0)
+    assert (len(corpus), corpus.duplicates) == (1, 0)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +130,7 @@ def test_sources_that_overlap_are_read_once(tmp_path: Path) -> None:
     ],
 )
 def test_odd_but_harmless_forms_are_read(tmp_path: Path, data: bytes) -> None:
-    assert read_corpus(write(tmp_path / "a.txt", data)).songs == (Song("x", None, "Rain"),)
+    assert list(read_corpus(write(tmp_path / "a.txt", data))) == [Song("x", None, "Rain")]
 
 
 @pytest.mark.parametrize(
@@ -105,11 +141,20 @@ def test_odd_but_harmless_forms_are_read(tmp_path: Path, data: bytes) -> None:
         (b"one\n===\ntitle:  \ntext", 3, "the title is empty"),
         (b"title: a\ngenre: b\nTitle: c\ntext", 3, "a second title"),
         (b"text\n===\n\ntitle: a\n\n===\ntext", 4, "no text"),
+        (b"\xef\xbb\xbfa\n\xe9\n", 2, "UTF-8"),
+        (b"one\rtwo\r\nthree\n\xc2\x85", 4, "control character"),
     ],
 )
+@pytest.mark.parametrize("block", [1, 3, 2**20])
 def test_a_wrong_file_gets_one_line_naming_file_and_line(
-    tmp_path: Path, data: bytes, line: int, words: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    data: bytes,
+    line: int,
+    words: str,
+    block: int,
 ) -> None:
+    monkeypatch.setattr(text_blocks, "BLOCK", block)
     path = write(tmp_path / "rap.txt", data)
     with pytest.raises(CorpusError) as error:
         read_corpus(path)
@@ -125,18 +170,134 @@ def test_missing_empty_and_packed_sources_are_refused_in_words(tmp_path: Path) -
     with pytest.raises(CorpusError, match=r"no \.txt file in the folder"):
         read_corpus(tmp_path)
     with pytest.raises(CorpusError, match="no text to learn from"):
-        read_corpus(write(tmp_path / "blank.txt", "\n \n"))
+        read_corpus(write(tmp_path / "blank.txt", "\n \n" + "===\n" * 100_000))
     with pytest.raises(CorpusError, match="python -m model prepare"):
         read_corpus(write(tmp_path / "verse.ndjson.gz", b"\x1f\x8b"))
 
 
+def test_a_line_without_end_is_refused_before_it_fills_the_memory(tmp_path: Path) -> None:
+    line = b"a line\n" + b"x" * (text_blocks.LONGEST_LINE + 1)
+    path = write(tmp_path / "a.txt", line + b"\nend")
+    with pytest.raises(CorpusError, match=r"a\.txt, line 2: this line is longer than"):
+        read_corpus(path)
+    assert len(read_corpus(write(tmp_path / "b.txt", line[:-1] + b"\r\nend"))) == 1
+
+
+@pytest.mark.parametrize("block", [100, 2**20])
+def test_a_song_without_end_is_refused_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    monkeypatch.setattr(song_format, "LONGEST_SONG", 700)
+    monkeypatch.setattr(text_blocks, "BLOCK", block)
+    song = "a line\n" * 101
+    path = write(tmp_path / "a.txt", "first\n===\n" + song)
+    with pytest.raises(CorpusError, match=r"a\.txt, line 3: here begins a song of more than 700"):
+        read_corpus(path)
+    write(path, "first\n===\n" + song[:-7] + "===\nlast")
+    assert [len(song.text) for song in read_corpus(path)] == [5, 699, 4]
+
+
+def test_a_plain_text_of_long_lines_is_cut_before_its_songs_are_too_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(song_format, "LONGEST_SONG", 1000)
+    lines = [f"{number} " + "and on " * 50 for number in range(9)]
+    corpus = read_corpus(write(tmp_path / "a.txt", "\n".join(lines)))
+    assert "\n".join(song.text for song in corpus).split("\n") == [line.rstrip() for line in lines]
+    assert all(len(song.text) <= 1000 for song in corpus)
+
+
+def test_a_pipe_is_refused_for_it_cannot_be_read_twice(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.txt")
+    with pytest.raises(CorpusError, match="cannot be read twice"):
+        read_corpus(tmp_path / "pipe.txt")
+
+
+@pytest.mark.usefixtures("kept")
 def test_copies_are_dropped_whatever_their_case_and_punctuation(tmp_path: Path) -> None:
     text = "title: A\nRain, on the ROAD!\n===\ntitle: B\n[Verse]\nrain on the road\n===\nSun"
     corpus = read_corpus(write(tmp_path / "a.txt", text))
-    assert [song.title for song in corpus.songs] == ["A", None]
+    assert [song.title for song in corpus] == ["A", None]
     assert corpus.duplicates == 1
 
 
+@pytest.mark.usefixtures("kept")
+def test_a_copy_in_another_file_is_dropped_with_its_genre(tmp_path: Path) -> None:
+    write(tmp_path / "a.txt", "genre: pop\nRain\n===\nSun\n===\n...")
+    write(tmp_path / "b.txt", "genre: rap\nrain!\n===\ngenre: folk\nSnow\n===\n\n===\nsun")
+    corpus = read_corpus(tmp_path)
+    assert [song.text for song in corpus] == ["Rain", "Sun", "...", "Snow"]
+    assert (corpus.duplicates, corpus.genres) == (2, ("folk", "pop"))
+
+
+@settings(deadline=None)
+@given(st.text(st.sampled_from("aÉß1²_-'’[] \n\u0345\ud800İ") | st.characters()))
+def test_songs_are_copies_when_their_letters_and_figures_are_the_same(text: str) -> None:
+    sung = "\n".join(line for line in text.split("\n") if not is_heading(line))
+    words = re.sub(r"[\W_]+", " ", (sung or text).casefold()).strip()
+    assert same_words_key(text) == words
+
+
+def test_a_large_corpus_is_the_same_as_a_small_one_but_keeps_no_song(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    songs = [Song(f"t{i}", f"g{i % 7}", f"Kept or not, {i}") for i in range(300)]
+    write_songs(songs, tmp_path / "a.txt")
+    small = read_corpus(tmp_path)
+    names: list[Part] = ["train", "validation", "test"]
+    parts = [list(small.part(name)) for name in names]
+    monkeypatch.setattr(corpus_module, "SMALL_CORPUS", 0)
+    large = read_corpus(tmp_path)
+    assert list(large) == list(large) == list(small) == songs
+    assert [list(large.part(name)) for name in names] == parts
+    assert (len(large), large.genres) == (len(small), small.genres)
+    assert large.characters == small.characters == sum(len(song.text) for song in songs)
+    assert large[3:6] == tuple(songs[3:6])
+    del small, parts, songs
+    songs_alive = [o for o in gc.get_objects() if isinstance(o, Song) and "Kept" in o.text]
+    assert songs_alive == []
+
+
+def test_a_file_that_changes_after_it_was_read_is_noticed(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.txt", "one\n===\ntwo\n===\nthree")
+    files = Corpus(SongFiles([path]))
+    reading: Iterator[Song] = iter(files)
+    assert next(reading).text == "one"
+    write(path, "one\n===\ntwo\n===\nthree\n===\nfour")
+    with pytest.raises(CorpusError, match=r"a\.txt has changed"):
+        list(files)
+    path.unlink()
+    with pytest.raises(CorpusError, match="does not exist"):
+        list(files.part("train"))
+
+
+@pytest.mark.usefixtures("kept")
+def test_progress_is_told_in_bytes_up_to_all_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text_blocks, "BLOCK", 100)
+    write(tmp_path / "a.txt", TWO_SONGS)
+    write(tmp_path / "b.txt", "é\n" * 200)
+    heard: list[tuple[int, int]] = []
+    read_corpus(tmp_path, progress=lambda done, total: heard.append((done, total)))
+    total = len(TWO_SONGS.encode()) + 600
+    assert heard[0] == (100, total)
+    assert heard[-1] == (total, total)
+    assert heard == sorted(heard)
+
+
+def test_a_corpus_is_told_by_its_fingerprint_wherever_its_songs_come_from(tmp_path: Path) -> None:
+    songs = [Song("a", None, "one"), Song(None, "b", "two")]
+    write_songs(songs, tmp_path / "a.txt")
+    prints = {Corpus(songs).fingerprint, read_corpus(tmp_path).fingerprint}
+    assert len(prints) == 1
+    for other in (songs[::-1], songs[:1], [Song(None, "a", "one"), songs[1]]):
+        prints.add(Corpus(other).fingerprint)
+    prints.add(Corpus([songs[0], Song(None, "b", "Two")]).fingerprint)
+    assert len(prints) == 5
+
+
+@pytest.mark.usefixtures("kept")
 def test_the_split_follows_the_words_and_not_the_place(tmp_path: Path) -> None:
     songs = [Song(f"t{i}", "pop", f"Song number {i}\nand on it goes") for i in range(600)]
     write_songs(songs, tmp_path / "a.txt")
@@ -146,12 +307,44 @@ def test_the_split_follows_the_words_and_not_the_place(tmp_path: Path) -> None:
         assert set(one.part(part)) == set(other.part(part))
     assert sum(len(one.part(part)) for part in ("train", "validation", "test")) == 600
     assert 0.85 < len(one.part("train")) / 600 < 0.95
+    assert all(split(song) == "validation" for song in one.part("validation"))
     assert split(songs[7]) == split(Song(None, None, songs[7].text.upper() + "!"))
 
 
 def test_the_split_never_changes_between_versions() -> None:
     parts = [split(Song(None, None, f"Song {number}")) for number in (29, 30, 79)]
     assert parts == ["train", "test", "validation"]
+
+
+def test_validation_takes_the_first_songs_and_then_those_that_still_fit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    numbers = [
+        i for i in range(400) if split(Song(None, None, f"{i} " + "la " * i)) == "validation"
+    ]
+    songs = [Song(None, None, f"{i} " + "la " * i) for i in numbers]
+    lengths = [len(song.text) for song in songs]
+    monkeypatch.setattr(corpus_module, "VALIDATION_CHARACTERS", sum(lengths[:4]))
+    assert validation_songs(Corpus(songs)) == songs[:4]
+    assert validation_songs(Corpus([songs[9], *songs])) == [songs[9]]
+    monkeypatch.setattr(corpus_module, "VALIDATION_CHARACTERS", lengths[2] + lengths[0])
+    assert validation_songs(Corpus(songs[2::-1])) == [songs[2], songs[0]]
+    few = Corpus([Song(None, None, "Song 29")])
+    assert [len(few.part(name)) for name in ("train", "validation", "test")] == [1, 0, 0]
+    assert validation_songs(few) == list(few)
+
+
+@pytest.mark.usefixtures("kept")
+def test_a_vocabulary_is_learned_from_songs_spread_over_a_large_corpus(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_songs([Song(f"T{i}", "g", f"Song {i:04}") for i in range(1000)], tmp_path / "a.txt")
+    corpus = read_corpus(tmp_path)
+    assert list(vocabulary_texts(corpus))[:4] == ["Song 0000", "T0", "g", "Song 0001"]
+    assert len(list(vocabulary_texts(corpus))) == 3000
+    monkeypatch.setattr(corpus_module, "VOCABULARY_CHARACTERS", 90)
+    sample = list(vocabulary_texts(corpus))[::3]
+    assert sample == [f"Song {i:04}" for i in range(0, 1000, 100)]
 
 
 @pytest.mark.parametrize(
@@ -210,4 +403,4 @@ def test_what_is_written_reads_back_the_same(
 ) -> None:
     path = tmp_path_factory.mktemp("corpus") / "songs.txt"
     write_songs(songs, path)
-    assert list(read_corpus(path).songs) == songs
+    assert list(read_corpus(path)) == songs

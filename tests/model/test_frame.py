@@ -1,10 +1,9 @@
-"""The song's frame and the stream of songs."""
+"""The song's frame."""
 
-import numpy as np
 import pytest
 
 from model.corpus import Song
-from model.frame import SongStream, frame_song, frame_wish, segments
+from model.frame import frame_song, frame_wish
 from model.tokenizer import END, GENRE, START, TEXT, TITLE, CharacterTokenizer
 from model.wish import Wish
 
@@ -49,28 +48,3 @@ def test_a_wish_gives_the_head_of_the_frame_of_a_song_that_opens_like_it() -> No
     ids = frame_wish(TOKENIZER, wish)
     assert framed.ids()[: len(ids)] == ids
     assert frame_wish(TOKENIZER, Wish()) == [START, TEXT]
-
-
-def test_an_epoch_holds_every_song_once_in_an_order_of_its_own() -> None:
-    songs = [Song(None, None, f"Rain {'ai' * i}") for i in range(1, 20)]
-    stream = SongStream([frame_song(TOKENIZER, song) for song in songs], random_seed=1)
-    first, second = stream.epoch(0), stream.epoch(1)
-    np.testing.assert_array_equal(first, stream.epoch(0))
-
-    def texts(ids: np.ndarray) -> list[str]:
-        return [
-            TOKENIZER.decode(part.tolist()) for part in np.split(ids, np.flatnonzero(ids == END))
-        ]
-
-    assert texts(first) != texts(second)
-    assert sorted(texts(first)) == sorted(texts(second)) == sorted(["", *(s.text for s in songs)])
-
-
-def test_segments_of_a_column_follow_each_other_and_targets_are_one_ahead() -> None:
-    ids = np.arange(100)
-    parts = list(segments(ids, batch_size=3, steps=10))
-    inputs = np.concatenate([inputs for inputs, _ in parts])
-    targets = np.concatenate([targets for _, targets in parts])
-    assert inputs.shape == (33, 3)
-    np.testing.assert_array_equal(targets, inputs + 1)
-    np.testing.assert_array_equal(inputs.T.reshape(-1), np.arange(99))

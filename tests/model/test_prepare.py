@@ -48,7 +48,7 @@ def poetry_file(path: Path, lines: list[str], **extra: object) -> Path:
 
 def prepared(out: Path, *sources: Path) -> tuple[list[Song], PrepareReport]:
     report = prepare(sources, out, console=Console(file=io.StringIO()))
-    return list(read_corpus(out).songs), report
+    return list(read_corpus(out)), report
 
 
 @pytest.fixture

@@ -1,18 +1,25 @@
 """Training: it learns, stops, goes on exactly, and leaves whole files."""
 
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import safetensors.numpy
 
-from model.corpus import Corpus, Song
+from model.corpus import Corpus, Song, read_corpus, write_songs
 from model.errors import TrainingError, WeightsError
-from model.training import Listener, Step, Training, TrainingConfig, Validation, learning_rate_at
+from model.options import TrainingConfig
+from model.task import songs_task
+from model.training import Listener, Step, Training, Validation
 from model.weights import Weights, load_weights
 
+ROOT = Path(__file__).parents[2]
 SMALL = TrainingConfig(
     tokenizer="char",
     embedding=8,
@@ -22,7 +29,7 @@ SMALL = TrainingConfig(
     steps=32,
     epochs=1,
     evaluations=3,
-    threads=2,
+    processes=1,
 )
 
 
@@ -44,7 +51,19 @@ class Recorder(Listener):
 def corpus(small_corpus: Corpus) -> Corpus:
     """Enough songs that some are held out, few enough to be quick."""
     held_out = small_corpus.part("validation")[:2]
-    return Corpus(small_corpus.part("train")[:12] + held_out, duplicates=0)
+    return Corpus(small_corpus.part("train")[:12] + held_out)
+
+
+def begin(
+    config: TrainingConfig, corpus: Corpus, folder: Path, init: Weights | None = None
+) -> Training:
+    return Training(config, songs_task(config, corpus, folder, init), init)
+
+
+def resume(folder: Path, corpus: Corpus, **changes: Any) -> Training:
+    return Training.resumed(
+        folder, changes, lambda config, weights: songs_task(config, corpus, folder, weights)
+    )
 
 
 def never() -> bool:
@@ -63,7 +82,7 @@ def tensors(folder: Path) -> dict[str, np.ndarray]:
 
 def test_the_loss_falls_and_the_best_validation_is_kept(corpus: Corpus, tmp_path: Path) -> None:
     recorder = Recorder()
-    best = Training(SMALL, corpus).run(tmp_path, recorder, never)
+    best = begin(SMALL, corpus, tmp_path).run(tmp_path, recorder, never)
     assert recorder.steps[-1].nats_per_token < recorder.steps[0].nats_per_token - 0.5
     assert recorder.steps[-1].share == 1
     assert len(recorder.validations) == 3
@@ -79,9 +98,9 @@ def test_the_loss_falls_and_the_best_validation_is_kept(corpus: Corpus, tmp_path
 def test_a_run_that_was_stopped_and_resumed_ends_in_the_same_weights(
     corpus: Corpus, tmp_path: Path, steps: int
 ) -> None:
-    Training(SMALL, corpus).run(tmp_path / "whole", Recorder(), never)
-    Training(SMALL, corpus).run(tmp_path / "parts", Recorder(), after(steps))
-    resumed = Training.resumed(tmp_path / "parts", corpus, {})
+    begin(SMALL, corpus, tmp_path / "whole").run(tmp_path / "whole", Recorder(), never)
+    begin(SMALL, corpus, tmp_path / "parts").run(tmp_path / "parts", Recorder(), after(steps))
+    resumed = resume(tmp_path / "parts", corpus)
     assert resumed.progress.step == steps
     resumed.run(tmp_path / "parts", Recorder(), never)
     whole, parts = tensors(tmp_path / "whole"), tensors(tmp_path / "parts")
@@ -90,11 +109,56 @@ def test_a_run_that_was_stopped_and_resumed_ends_in_the_same_weights(
         np.testing.assert_array_equal(parts[name], array, err_msg=name)
 
 
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from model.corpus import read_corpus
+from model.options import TrainingConfig
+from model.task import songs_task
+from model.training import Listener, Training
+
+class Killer(Listener):
+    def stepped(self, step):
+        if step.number == int(sys.argv[3]):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+folder = Path(sys.argv[2])
+config = TrainingConfig(**eval(sys.argv[4]))
+task = songs_task(config, read_corpus(Path(sys.argv[1])), folder)
+Training(config, task).run(folder, Killer(), lambda: False)
+"""
+
+
+@pytest.mark.parametrize("at", [2, 23])
+def test_a_run_that_was_killed_and_resumed_ends_in_the_same_bytes(
+    corpus: Corpus, tmp_path: Path, at: int
+) -> None:
+    config = replace(
+        SMALL, processes=2, epochs=0.5, averaging="exponential", checkpoint_minutes=1e-9
+    )
+    write_songs(corpus, tmp_path / "songs.txt")
+    songs = read_corpus(tmp_path / "songs.txt")
+    begin(config, songs, tmp_path / "whole").run(tmp_path / "whole", Recorder(), never)
+    arguments = [tmp_path / "songs.txt", tmp_path / "killed", at, asdict(config)]
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, *map(str, arguments)], cwd=ROOT, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL
+    resumed = resume(tmp_path / "killed", songs)
+    assert resumed.progress.step == at - 1
+    resumed.run(tmp_path / "killed", Recorder(), never)
+    whole, parts = tensors(tmp_path / "whole"), tensors(tmp_path / "killed")
+    for name, array in whole.items():
+        np.testing.assert_array_equal(parts[name], array, err_msg=name)
+    same = [(tmp_path / run / "model.safetensors").read_bytes() for run in ("whole", "killed")]
+    assert same[0] == same[1]
+
+
 def test_a_run_that_ends_inside_an_epoch_can_be_prolonged_from_there(
     corpus: Corpus, tmp_path: Path
 ) -> None:
-    Training(replace(SMALL, epochs=0.5), corpus).run(tmp_path, Recorder(), never)
-    longer = Training.resumed(tmp_path, corpus, {"epochs": 1.0})
+    begin(replace(SMALL, epochs=0.5), corpus, tmp_path).run(tmp_path, Recorder(), never)
+    longer = resume(tmp_path, corpus, epochs=1.0)
     done = longer.progress
     assert longer.share == pytest.approx(0.5, abs=0.05)
     recorder = Recorder()
@@ -105,69 +169,68 @@ def test_a_run_that_ends_inside_an_epoch_can_be_prolonged_from_there(
 
 
 def test_a_resumed_run_refuses_other_songs_and_other_sizes(corpus: Corpus, tmp_path: Path) -> None:
-    Training(SMALL, corpus).run(tmp_path, Recorder(), after(1))
+    begin(SMALL, corpus, tmp_path).run(tmp_path, Recorder(), after(1))
     with pytest.raises(TrainingError, match="other songs"):
-        Training.resumed(tmp_path, Corpus(corpus.songs[:8], 0), {})
+        resume(tmp_path, Corpus(corpus[:8]))
     with pytest.raises(TrainingError, match="hidden cannot change"):
-        Training.resumed(tmp_path, corpus, {"hidden": 32})
+        resume(tmp_path, corpus, hidden=32)
     with pytest.raises(WeightsError, match="no run to resume"):
-        Training.resumed(tmp_path / "elsewhere", corpus, {})
+        resume(tmp_path / "elsewhere", corpus)
 
 
 def test_training_from_other_weights_keeps_their_vocabulary_and_leaves_them_alone(
     corpus: Corpus, tmp_path: Path
 ) -> None:
-    Training(SMALL, corpus).run(tmp_path / "first", Recorder(), never)
+    begin(SMALL, corpus, tmp_path / "first").run(tmp_path / "first", Recorder(), never)
     first = load_weights(tmp_path / "first")
-    before = {name: array.copy() for name, array in first.network.parameters.items()}
+    before = first.network.vector.copy()
     songs = tuple(Song(None, "polka", f"Schön ist die Nacht {i}\n" * 20) for i in range(20))
-    training = Training(replace(SMALL, hidden=99), Corpus(songs, 0), first)
+    training = begin(replace(SMALL, hidden=99), Corpus(songs), tmp_path / "second", first)
     training.run(tmp_path / "second", Recorder(), never)
     second = load_weights(tmp_path / "second")
     assert second.tokenizer.to_json() == first.tokenizer.to_json()
     assert second.network.config == first.network.config
     assert second.genres == tuple(sorted({*first.genres, "polka"}))
-    for name, array in first.network.parameters.items():
-        np.testing.assert_array_equal(array, before[name])
+    np.testing.assert_array_equal(first.network.vector, before)
 
 
-def test_training_with_one_thread_or_two_differs_only_by_rounding(
+def test_one_process_or_several_end_in_the_same_weights_but_for_rounding(
     corpus: Corpus, tmp_path: Path
 ) -> None:
-    quick = replace(SMALL, epochs=0.2, dropout=0.0)
-    Training(replace(quick, threads=1), corpus).run(tmp_path / "one", Recorder(), never)
-    Training(quick, corpus).run(tmp_path / "two", Recorder(), never)
-    one, two = tensors(tmp_path / "one"), tensors(tmp_path / "two")
-    for name in one:
-        np.testing.assert_allclose(two[name], one[name], atol=2e-4, err_msg=name)
+    quick = replace(SMALL, epochs=0.2, recurrent_dropout=0.3)
+    begin(quick, corpus, tmp_path / "one").run(tmp_path / "one", Recorder(), never)
+    three = replace(quick, processes=3)
+    begin(three, corpus, tmp_path / "three").run(tmp_path / "three", Recorder(), never)
+    one, several = tensors(tmp_path / "one"), tensors(tmp_path / "three")
+    np.testing.assert_allclose(several["parameters"], one["parameters"], atol=2e-4)
 
 
 def test_a_state_that_is_always_dropped_makes_every_segment_start_from_zero(
     corpus: Corpus, tmp_path: Path
 ) -> None:
-    training = Training(replace(SMALL, drop_state=1.0, dropout=0.0), corpus)
-    for layer in training.state:
-        for array in layer:
-            array[:] = 5.0
-    training.progress.segment = 1
-    training.run(tmp_path / "dropped", Recorder(), after(1))
-    other = Training(replace(SMALL, drop_state=1.0, dropout=0.0), corpus)
-    other.progress.segment = 1
-    other.run(tmp_path / "zero", Recorder(), after(1))
-    dropped, zero = tensors(tmp_path / "dropped"), tensors(tmp_path / "zero")
-    for name, array in zero.items():
-        np.testing.assert_array_equal(dropped[name], array, err_msg=name)
+    whole = replace(SMALL, drop_state=1.0, dropout=0.0, epochs=0.2)
+    begin(whole, corpus, tmp_path / "whole").run(tmp_path / "whole", Recorder(), never)
+    begin(whole, corpus, tmp_path / "parts").run(tmp_path / "parts", Recorder(), after(2))
+    path = tmp_path / "parts" / "last.safetensors"
+    with safetensors.safe_open(path, "numpy") as file:
+        metadata, arrays = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    arrays["state"] += 5
+    safetensors.numpy.save_file(arrays, path, metadata)
+    resume(tmp_path / "parts", corpus).run(tmp_path / "parts", Recorder(), never)
+    np.testing.assert_array_equal(
+        tensors(tmp_path / "parts")["parameters"], tensors(tmp_path / "whole")["parameters"]
+    )
 
 
-def test_too_little_text_is_refused_in_words() -> None:
+def test_too_little_text_is_refused_in_words(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="too little text"):
-        Training(SMALL, Corpus((Song(None, None, "la la"),), 0))
+        begin(SMALL, Corpus((Song(None, None, "la la"),)), tmp_path)
 
 
 def test_a_corpus_too_small_to_hold_songs_out_is_trained_on_and_says_so(tmp_path: Path) -> None:
     song = Song(None, None, "Rain on the road and rain on the roof\n" * 20)
-    training = Training(SMALL, Corpus((song,), 0))
-    assert not training.held_out
+    training = begin(SMALL, Corpus((song,)), tmp_path)
+    assert not training.task.held_out
     training.run(tmp_path, Recorder(), never)
     assert load_weights(tmp_path).training["held_out"] is False
 
@@ -175,27 +238,73 @@ def test_a_corpus_too_small_to_hold_songs_out_is_trained_on_and_says_so(tmp_path
 def test_a_loss_that_is_not_finite_stops_the_run_with_a_clear_line(
     corpus: Corpus, tmp_path: Path
 ) -> None:
-    training = Training(SMALL, corpus)
+    training = begin(SMALL, corpus, tmp_path)
     training.network.parameters["decoder.bias"][:] = np.nan
     with pytest.raises(TrainingError, match="no longer finite"):
         training.run(tmp_path, Recorder(), never)
 
 
+def test_a_loss_that_climbs_to_three_times_the_best_stops_the_run_and_keeps_the_best(
+    corpus: Corpus, tmp_path: Path
+) -> None:
+    wild = replace(SMALL, optimizer="sgd", learning_rate=500.0, clip_norm=1e6, warm_up=0.9)
+    with pytest.raises(TrainingError, match=r"rose to .* lower --learning-rate"):
+        begin(replace(wild, evaluations=40), corpus, tmp_path).run(tmp_path, Recorder(), never)
+    assert load_weights(tmp_path).training["epochs_done"] < 1
+
+
 @pytest.mark.parametrize(
     "changes",
-    [{"hidden": 0}, {"learning_rate": -1.0}, {"dropout": 1.0}, {"tokenizer": "words"}],
+    [
+        {"hidden": 0},
+        {"learning_rate": -1.0},
+        {"dropout": 1.0},
+        {"tokenizer": "words"},
+        {"clip_value": 0.0},
+        {"hold_dropout": 1},
+        {"epochs": float("nan")},
+        {"batch": True},
+    ],
 )
 def test_options_that_cannot_be_are_refused_by_name(
-    corpus: Corpus, changes: dict[str, int | float | str]
+    corpus: Corpus, tmp_path: Path, changes: dict[str, int | float | str]
 ) -> None:
     with pytest.raises(TrainingError, match=next(iter(changes))):
-        Training(replace(SMALL, **changes), corpus)  # type: ignore[arg-type]
+        begin(replace(SMALL, **changes), corpus, tmp_path)  # type: ignore[arg-type]
 
 
-def test_the_learning_rate_warms_up_then_falls_as_a_cosine() -> None:
-    rates = [learning_rate_at(share, 1.0) for share in np.linspace(0, 1, 101)]
-    assert rates[0] < 0.2
-    assert max(rates) == pytest.approx(1)
-    assert rates.index(max(rates)) == 2
-    assert rates[51] == pytest.approx(0.51, abs=0.01)
-    assert rates[-1] == pytest.approx(0.02)
+@pytest.mark.parametrize("averaging", ["exponential", "triggered"])
+def test_an_average_of_the_weights_is_judged_and_kept_and_survives_a_stop(
+    corpus: Corpus, tmp_path: Path, averaging: str
+) -> None:
+    config = replace(SMALL, averaging=averaging, stall=1, evaluations=20, learning_rate=0.05)
+    begin(config, corpus, tmp_path / "whole").run(tmp_path / "whole", Recorder(), never)
+    begin(config, corpus, tmp_path / "parts").run(tmp_path / "parts", Recorder(), after(20))
+    resume(tmp_path / "parts", corpus).run(tmp_path / "parts", Recorder(), never)
+    whole, parts = tensors(tmp_path / "whole"), tensors(tmp_path / "parts")
+    assert np.abs(whole["average"] - whole["parameters"]).max() > 1e-4
+    np.testing.assert_array_equal(parts["average"], whole["average"])
+    kept, other = load_weights(tmp_path / "parts"), load_weights(tmp_path / "whole")
+    np.testing.assert_array_equal(kept.network.vector, other.network.vector)
+
+
+def test_a_run_that_no_longer_gets_better_ends_early(corpus: Corpus, tmp_path: Path) -> None:
+    recorder = Recorder()
+    config = replace(SMALL, learning_rate=1e-30, patience=2, evaluations=20)
+    begin(config, corpus, tmp_path).run(tmp_path, recorder, never)
+    assert len(recorder.validations) < 10
+    assert [validation.best for validation in recorder.validations[-2:]] == [False, False]
+
+
+def test_the_softmax_temperature_is_fitted_to_the_held_out_songs(
+    corpus: Corpus, tmp_path: Path
+) -> None:
+    recorder = Recorder()
+    config = replace(SMALL, dropout=0.6, epochs=2)
+    best = begin(config, corpus, tmp_path).run(tmp_path, recorder, never)
+    kept = load_weights(tmp_path)
+    assert kept.training["temperature"] != 1
+    lowest = min(heard.evaluation.bits_per_character for heard in recorder.validations)
+    assert best.bits_per_character < lowest
+    with_fit = songs_task(config, corpus, tmp_path, kept).evaluate(kept.network)
+    assert with_fit.bits_per_character == pytest.approx(best.bits_per_character, abs=2e-3)

@@ -1,0 +1,57 @@
+"""What the commands share: their form, the screen, results as JSON, and what is refused."""
+
+import argparse
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+
+from model.errors import TrainingError
+
+STATUS_WRONG_INPUT = 2
+STATUS_INTERRUPTED = 130
+DEFAULT_WEIGHTS = Path("weights/default")
+SCREEN = Console(stderr=True)
+
+
+def add_command(
+    commands: Any, name: str, text: str, example: str, run: Callable[[argparse.Namespace], int]
+) -> argparse.ArgumentParser:
+    """A command with its help and one example; `run` gives the exit status."""
+    command: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=text,
+        description=text,
+        epilog=f"example:  python -m model {name} {example}",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    command.set_defaults(run=run)
+    return command
+
+
+@contextmanager
+def progress_bar(text: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on the screen, gone at the end; what it gives is to be told (done, of how many)."""
+    with Progress(console=SCREEN, transient=True) as bar:
+        task = bar.add_task(text, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def print_json(result: dict[str, Any]) -> None:
+    """One result, on one line of standard output."""
+    print(json.dumps(result, ensure_ascii=False), flush=True)
+
+
+def refuse_to_replace(folder: Path, *, overwrite: bool) -> None:
+    """Raises TrainingError when a model would be lost that nobody said could be."""
+    from model.weights import TENSORS
+
+    if (folder / TENSORS).exists() and not overwrite:
+        raise TrainingError(
+            f"{folder} holds a model already: --overwrite replaces it (and `train --resume` "
+            "goes on with it)."
+        )
