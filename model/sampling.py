@@ -19,6 +19,8 @@ def sample(
     """
     if temperature == 0:
         return np.asarray(logits.argmax(axis=1), np.int64)
+    if top_p >= 1:
+        return _sample_all(logits, draws, temperature)
     probabilities = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
     probabilities /= probabilities.sum(axis=1, keepdims=True)
     size = logits.shape[1]
@@ -30,6 +32,15 @@ def sample(
     tokens[~wide] = _sample_sorted(probabilities[~wide], likely[~wide], draws[~wide], top_p)
     tokens[wide] = _sample_sorted(probabilities[wide], np.arange(size)[None], draws[wide], top_p)
     return tokens
+
+
+def _sample_all(logits: Array, draws: Array, temperature: float) -> npt.NDArray[np.int64]:
+    """Sample from the whole softmax, for which nothing needs to be sorted."""
+    exps = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
+    cumulative = exps.cumsum(axis=1, dtype=np.float64)
+    total = cumulative[:, -1]
+    reach = np.minimum(draws * total, np.nextafter(total, 0))  # so that a token at -inf is never it
+    return np.asarray((cumulative <= reach[:, None]).sum(axis=1), np.int64)
 
 
 def _sample_sorted(

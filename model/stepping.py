@@ -18,6 +18,8 @@ class Stepper:
     def __init__(self, network: Network) -> None:
         self.network = network
         self._plain = not network.cell.more_shapes(1, 1)
+        if not self._plain:
+            return
         p = network.parameters
         layers = [network.layer(p, number) for number in range(network.config.layers)]
         biases = [layer["bias_ih"] + layer["bias_hh"] for layer in layers]

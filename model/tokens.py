@@ -1,31 +1,30 @@
 """Streams of tokens to train on, from a file that need not fit in memory.
 
-Training songs are encoded once into a file of ids, which is mapped into memory; an index says
-where each song and its parts stand. An epoch is an order of the songs and, for each, whether its
-genre, title and heading are shown: a few bytes a song. The ids themselves are read in pieces,
-just ahead of the segments that are cut from them for truncated back-propagation.
+Training songs are encoded once into a file of ids; an index, mapped into memory, says where each
+song and its parts stand. An epoch is an order of the songs and, for each, whether its genre, title
+and heading are shown: a few bytes a song. The ids themselves are read in pieces, just ahead of the
+segments that are cut from them for truncated back-propagation.
 """
 
 import contextlib
 import hashlib
 import json
-import mmap
 import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import chain
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from model.corpus import Corpus, Report, Song, Songs
+from model.corpus import Corpus, Report, Songs
+from model.encoding import Entry, Numbers, encoded, shown_lengths, span_begins
 from model.errors import CorpusError, ModelError
-from model.frame import split_heading
 from model.network import Ids
-from model.tokenizer import END, GENRE, START, TEXT, TITLE, CharacterTokenizer, Tokenizer
+from model.text_blocks import file_state
+from model.tokenizer import Tokenizer
 from model.weights import write_file
 
 KEEP_GENRE = 0.9  # probability with which a training song shows its genre
@@ -36,22 +35,8 @@ TOKENS = "tokens.bin"  # ids of one song after another
 INDEX = "tokens.index"  # one Entry a song
 ABOUT = "tokens.json"  # what songs they are, and the type of the ids; written last
 LAYOUT = 1  # to be raised when the files' form changes
-ENCODED_AT_ONCE = 2**20  # characters
-READ_AHEAD = 2**16  # tokens of all columns together
+READ_AHEAD = 2**15  # tokens of all columns together
 SONGS_AT_ONCE = 2**16  # of which an epoch's lengths are worked out
-RELEASE_AFTER = 8  # pieces read; then the system may take the mapped pages back
-
-# A song's ids in TOKENS: START, genre, title, TEXT, heading, text, END. The lengths are counted
-# without START, TEXT and END; genre and title, where there are any, begin with their marks.
-Entry = np.dtype(
-    [
-        (name, "<u8" if name == "offset" else "<u4")
-        for name in ("offset", "genre", "title", "heading", "text")
-    ]
-)
-Numbers = npt.NDArray[np.int64]
-# From texts to their ids, one text's behind the other's, and how many each has.
-Encode = Callable[[Sequence[str]], tuple[Numbers, Numbers]]
 
 
 class TokenStream(Protocol):
@@ -77,15 +62,39 @@ class TokenStream(Protocol):
 
 @dataclass(frozen=True)
 class TokenFile:
-    """Songs as ids: what write_tokens() leaves in a folder, mapped into memory."""
+    """Songs as ids: what write_tokens() leaves in a folder."""
 
-    ids: np.memmap  # (N,) unsigned integers of 8, 16 or 32 bits, as the vocabulary needs
+    path: Path
+    kind: np.dtype  # unsigned integers of 8, 16 or 32 bits, as the vocabulary needs
     index: np.memmap  # (songs,) Entry
+    state: tuple[int, int]  # of the file when it was opened
 
-    def release(self) -> None:
-        """Let go of the pages of `ids` that were read; the system still caches the file."""
-        if isinstance(self.ids.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-            self.ids.base.madvise(mmap.MADV_DONTNEED)
+    @property
+    def tokens(self) -> int:
+        """How many ids there are."""
+        return self.state[0] // self.kind.itemsize
+
+    def read(self, begins: Numbers, counts: Numbers) -> np.ndarray:
+        """Runs of ids from several places, one run behind the other.
+
+        Read and not mapped: pages that are mapped count as this process's memory, song after song
+        in all their neighbourhood, until they are the whole file. Raises ModelError when the file
+        is not what it was.
+        """
+        ids = np.empty(counts.sum(), self.kind)
+        view, size = ids.view(np.uint8).data, self.kind.itemsize
+        ends = np.cumsum(counts)
+        if file_state(self.path) != self.state:
+            raise ModelError(f"{self.path} has changed while it was in use; start again.")
+        try:
+            with self.path.open("rb", buffering=0) as file:
+                places = zip(begins.tolist(), (ends - counts).tolist(), ends.tolist(), strict=True)
+                for begin, first, last in places:
+                    file.seek(begin * size)
+                    file.readinto(view[first * size : last * size])
+        except OSError as error:
+            raise ModelError(f"{self.path} cannot be read: {error.strerror}.") from error
+        return ids
 
 
 def training_tokens(
@@ -111,11 +120,11 @@ def open_tokens(folder: Path, fingerprint: str) -> TokenFile | None:
         about = json.loads((folder / ABOUT).read_text("utf-8"))
         if about["fingerprint"] != fingerprint:
             return None
-        ids = np.memmap(folder / TOKENS, np.dtype(about["type"]), "r")
-        index = np.memmap(folder / INDEX, Entry, "r")
-        whole = (ids.size, index.size) == (about["tokens"], about["songs"])
-        return TokenFile(ids, index) if whole else None
-    except (OSError, ValueError, TypeError, KeyError):
+        path, kind = folder / TOKENS, np.dtype(about["type"])
+        file = TokenFile(path, kind, np.memmap(folder / INDEX, Entry, "r"), file_state(path))
+        sizes = (about["tokens"] * kind.itemsize, about["songs"])
+        return file if (file.state[0], file.index.size) == sizes else None
+    except (CorpusError, OSError, ValueError, TypeError, KeyError):
         return None
 
 
@@ -134,16 +143,13 @@ def write_tokens(
     if not songs:
         raise CorpusError("There are no songs to learn from.")
     kind = np.min_scalar_type(tokenizer.vocabulary_size - 1)
-    encode = _encoder(tokenizer)
     tokens, done = 0, 0
     try:
         with _new_file(folder / TOKENS) as ids_file, _new_file(folder / INDEX) as index_file:
-            for batch in _batches(songs):
-                ids, index = _encoded(batch, encode)
-                index["offset"] += tokens
+            for ids, index in encoded(songs, tokenizer):
                 ids_file.write(ids.astype(kind).tobytes())
                 index_file.write(index.tobytes())
-                tokens, done = tokens + ids.size, done + len(batch)
+                tokens, done = tokens + ids.size, done + len(index)
                 if progress is not None:
                     progress(done, len(songs))
             (folder / ABOUT).unlink(missing_ok=True)
@@ -173,7 +179,7 @@ class SongStream:
     def __init__(self, tokens: TokenFile, random_seed: int) -> None:
         """Every epoch is a function of the random seed and the epoch's number alone."""
         self._file = tokens
-        self._ids, self._index = np.asarray(tokens.ids), np.asarray(tokens.index)
+        self._index = np.asarray(tokens.index)
         self._random_seed = random_seed
         self._epoch = self._laid_out(0)
         self.tokens = self._epoch.length
@@ -185,16 +191,7 @@ class SongStream:
         self, epoch: int, batch: int, steps: int, first: int = 0
     ) -> Iterator[tuple[Ids, Ids]]:
         laid_out = self._laid_out_once(epoch)
-        pieces = 0
-
-        def read(starts: Numbers, count: int) -> Ids:
-            nonlocal pieces
-            pieces += 1
-            if pieces % RELEASE_AFTER == 0:
-                self._file.release()
-            return self._read(laid_out, starts, count)
-
-        return _segments(read, laid_out.length, batch, steps, first)
+        return _segments(partial(self._read, laid_out), laid_out.length, batch, steps, first)
 
     def _laid_out_once(self, epoch: int) -> "_Epoch":
         if self._epoch.number != epoch:
@@ -211,7 +208,7 @@ class SongStream:
             part = slice(begin, begin + SONGS_AT_ONCE)
             chances = rng.random(keep[part].shape)
             keep[part] = chances < (KEEP_GENRE, KEEP_TITLE, KEEP_HEADING)
-            shown = _shown_lengths(self._index[order[part]], keep[part])
+            shown = shown_lengths(self._index[order[part]], keep[part])
             starts[1:][part] = shown.sum(axis=1)
         return _Epoch(number, order, keep, np.cumsum(starts, out=starts))
 
@@ -224,17 +221,21 @@ class SongStream:
         place = np.arange(column.size) + np.repeat(first - (np.cumsum(songs) - songs), songs)
         entries = self._index[epoch.order[place]]
         # four spans of each song: where they begin in the file and in the epoch, (songs, 4)
-        lengths = _shown_lengths(entries, epoch.keep[place])
-        in_file = _span_begins(entries)
+        lengths = shown_lengths(entries, epoch.keep[place])
         ends = epoch.starts[place][:, None] + np.cumsum(lengths, axis=1)
         low = np.maximum(ends - lengths, starts[column][:, None])
         high = np.minimum(ends, (starts + count)[column][:, None])
-        in_file += low - (ends - lengths)
-        taken = np.maximum(high - low, 0).reshape(-1)
+        taken = np.maximum(high - low, 0)
+        begins = span_begins(entries) + low - (ends - lengths)
+        # what is read of each song: from its first span that is taken to the end of its last
+        from_here = np.where(taken, begins, np.iinfo(np.int64).max).min(axis=1)
+        counts = np.where(taken, begins + taken, 0).max(axis=1) - from_here
+        ids = self._file.read(from_here, counts)
+        begins += (np.cumsum(counts) - counts - from_here)[:, None]  # now in `ids`
+        taken = taken.reshape(-1)
         before = np.cumsum(taken) - taken
-        where = np.arange(starts.size * count) + np.repeat(in_file.reshape(-1) - before, taken)
-        ids = self._ids[where].reshape(starts.size, count)
-        return np.ascontiguousarray(ids.T, np.int32)
+        where = np.arange(starts.size * count) + np.repeat(begins.reshape(-1) - before, taken)
+        return np.ascontiguousarray(ids[where].reshape(starts.size, count).T, np.int32)
 
 
 @dataclass(frozen=True)
@@ -289,92 +290,6 @@ def _segments(
         for begin in range(0, count, steps):
             end = min(begin + steps, count)
             yield ids[begin:end], ids[begin + 1 : end + 1]
-
-
-def _shown_lengths(entries: np.ndarray, keep: npt.NDArray[np.bool_]) -> Numbers:
-    """Ids of START and genre, of the title, of TEXT and heading, of text and END: (S, 4)."""
-    lengths = np.ones((len(entries), 4), np.int64)
-    lengths[:, 0] += entries["genre"] * keep[:, 0]
-    lengths[:, 1] = entries["title"] * keep[:, 1]
-    lengths[:, 2] += entries["heading"] * keep[:, 2]
-    lengths[:, 3] += entries["text"]
-    return lengths
-
-
-def _span_begins(entries: np.ndarray) -> Numbers:
-    """Where the same four begin in TOKENS: (S, 4)."""
-    begins = np.zeros((len(entries), 4), np.int64)
-    begins[:, 0] = entries["offset"]
-    begins[:, 1] = begins[:, 0] + 1 + entries["genre"]
-    begins[:, 2] = begins[:, 1] + entries["title"]
-    begins[:, 3] = begins[:, 2] + 1 + entries["heading"]
-    return begins
-
-
-def _encoder(tokenizer: Tokenizer) -> Encode:
-    """Encodes many texts at once, each as the tokenizer's `encode` does."""
-    if isinstance(tokenizer, CharacterTokenizer):
-        return _character_encoder(tokenizer)
-
-    def encode(texts: Sequence[str]) -> tuple[Numbers, Numbers]:
-        encoded = [tokenizer.encode(text) for text in texts]
-        lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
-        return np.fromiter(chain.from_iterable(encoded), np.int64, lengths.sum()), lengths
-
-    return encode
-
-
-def _character_encoder(tokenizer: CharacterTokenizer) -> Encode:
-    """By a table over all of Unicode: a hundred times as fast as a loop over the characters."""
-    table = np.full(sys.maxunicode + 1, -1, np.int32)  # -1: not seen so far
-
-    def encode(texts: Sequence[str]) -> tuple[Numbers, Numbers]:
-        codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), "<u4")
-        for code in np.unique(codes[table[codes] < 0]).tolist():
-            table[code] = tokenizer.encode(chr(code))[0]
-        return table[codes].astype(np.int64), np.fromiter(map(len, texts), np.int64, len(texts))
-
-    return encode
-
-
-def _batches(songs: Songs) -> Iterator[list[Song]]:
-    batch: list[Song] = []
-    characters = 0
-    for song in songs:
-        batch.append(song)
-        characters += len(song.text)
-        if characters >= ENCODED_AT_ONCE:
-            yield batch
-            batch, characters = [], 0
-    if batch:
-        yield batch
-
-
-def _encoded(songs: Sequence[Song], encode: Encode) -> tuple[Numbers, np.ndarray]:
-    """The ids of S songs one after another (N,), and an Entry for each (S,)."""
-    texts: list[str] = []
-    for song in songs:
-        texts += (song.genre or "", song.title or "", *split_heading(song.text))
-    ids, lengths = encode(texts)
-    has_genre = np.array([bool(song.genre) for song in songs])
-    has_title = np.array([bool(song.title) for song in songs])
-    genre, title, heading, text = lengths.reshape(-1, 4).T
-    index = np.zeros(len(songs), Entry)
-    index["genre"], index["title"] = genre + has_genre, title + has_title
-    index["heading"], index["text"] = heading, text
-    size = lengths.reshape(-1, 4).sum(axis=1) + has_genre + has_title + 3
-    end = np.cumsum(size)
-    index["offset"] = end - size
-    begin = _span_begins(index)
-    framed = np.empty(end[-1], np.int64)
-    framed[begin[:, 0]], framed[begin[:, 2]], framed[end - 1] = START, TEXT, END
-    framed[begin[has_genre, 0] + 1], framed[begin[has_title, 1]] = GENRE, TITLE
-    begin[:, 0] += 1 + has_genre  # what was encoded stands behind the marks
-    begin[:, 1] += has_title
-    begin[:, 2] += 1
-    before = np.cumsum(lengths) - lengths
-    framed[np.arange(ids.size) + np.repeat(begin.reshape(-1) - before, lengths)] = ids
-    return framed, index
 
 
 @contextlib.contextmanager

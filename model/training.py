@@ -37,7 +37,8 @@ from model.weights import Weights, load_weights, save_weights
 
 LOSS_MEMORY = 0.98  # of the mean of the steps' losses that divergence is told from
 DIVERGED = 3.0  # times the lowest mean so far
-TEMPERATURE_STEP = 0.04  # how far to both sides of 1 the softmax temperature is tried
+TEMPERATURE_STEP = 1.05  # factor between two softmax temperatures that are tried
+TEMPERATURE_LIMIT = 2.0  # none further from 1 is tried
 
 
 @dataclass(frozen=True)
@@ -330,23 +331,17 @@ class Training:
         self.progress = self.ranks.from_first(progress)
 
     def _fit_temperature(self, folder: Path) -> None:
-        """Scale the best weights' logits so that the held-out text becomes likelier, if it does.
-
-        The temperature is the lowest point of a parabola through three measurements.
-        """
+        """Scale the best weights' logits so that the held-out text becomes likelier, if it does."""
         kept = load_weights(folder)
-        step = TEMPERATURE_STEP
 
         def at(temperature: float) -> Evaluation:
             vector = with_temperature(kept.network, temperature)
             return self.task.evaluate(Network(kept.network.config, vector))
 
-        low, here, high = (at(t).nats_per_token for t in (1 - step, 1.0, 1 + step))
-        bend = low - 2 * here + high
-        shift = 0.5 * step * (low - high) / bend if bend > 0 else 0.0
-        temperature = 1 + float(np.clip(shift, -2 * step, 2 * step))
+        before = at(1.0)
+        temperature = lowest_point(lambda tried: at(tried).nats_per_token, before.nats_per_token)
         fitted = at(temperature)
-        if fitted.nats_per_token >= here:
+        if fitted.nats_per_token >= before.nats_per_token:
             return
         self.progress.best = asdict(fitted)
         network = Network(kept.network.config, with_temperature(kept.network, temperature))
@@ -358,3 +353,26 @@ class Training:
         }
         weights = replace(kept, network=network, training=figures)
         save_weights(weights, folder, model_card(weights, folder.name))
+
+
+def lowest_point(measure: Callable[[float], float], at_one: float) -> float:
+    """Where `measure`, whose value at 1 is `at_one`, is lowest, from 1 / TEMPERATURE_LIMIT up.
+
+    Values are taken at growing distances until the lowest lies between two others; a parabola
+    through the three says the rest.
+    """
+    found = {1.0: at_one}
+    for factor in (TEMPERATURE_STEP, 1 / TEMPERATURE_STEP):
+        tried = factor
+        while 1 / TEMPERATURE_LIMIT < tried < TEMPERATURE_LIMIT:
+            found[tried] = measure(tried)
+            if found[tried] > min(found.values()):
+                break
+            tried *= factor
+    temperatures = sorted(found)
+    best = min(range(len(temperatures)), key=lambda i: found[temperatures[i]])
+    around = temperatures[max(0, best - 1) : best + 2]
+    if len(around) < 3:
+        return temperatures[best]
+    bend, slope, _ = np.polyfit(around, [found[tried] for tried in around], 2)
+    return float(-slope / (2 * bend))

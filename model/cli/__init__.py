@@ -1,4 +1,4 @@
-"""The command line: `python -m model train`, `evaluate`, `generate`, `prepare`, `retrain` ...
+"""The command line: `python -m model train`, `evaluate`, `generate` and the others.
 
 Results go to standard output (one JSON object each with --json), everything else to standard
 error. A wrong input ends in one line and exit status 2: this is the one place that says so.
@@ -9,9 +9,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from model.cli.bench import add_bench
 from model.cli.command import STATUS_INTERRUPTED, STATUS_WRONG_INPUT
 from model.cli.evaluate import add_evaluate
 from model.cli.generate import add_generate
+from model.cli.inspect import add_inspect
 from model.cli.prepare import add_prepare
 from model.cli.retrain import add_retrain
 from model.cli.train import add_train
@@ -45,6 +47,14 @@ def build_parser() -> argparse.ArgumentParser:
         prog="python -m model", description="Train a lyric model, and write with it."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (add_prepare, add_train, add_evaluate, add_generate, add_retrain):
+    for add in (
+        add_prepare,
+        add_train,
+        add_evaluate,
+        add_generate,
+        add_retrain,
+        add_inspect,
+        add_bench,
+    ):
         add(commands)
     return parser

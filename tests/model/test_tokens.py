@@ -1,7 +1,6 @@
 """Token files and streams: what is read piece by piece is what memory would have held."""
 
 import json
-import mmap
 import resource
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -10,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from model import encoding
 from model import tokens as tokens_module
 from model.corpus import Corpus, Song, SongFiles, write_songs
+from model.encoding import Numbers
 from model.errors import CorpusError, ModelError
 from model.frame import frame_song
 from model.network import Ids
@@ -22,6 +23,7 @@ from model.tokens import (
     KEEP_TITLE,
     PlainStream,
     SongStream,
+    TokenFile,
     TokenStream,
     open_tokens,
     remove_tokens,
@@ -56,6 +58,11 @@ class Words(Tokenizer):
 
     def to_json(self) -> str:
         return "{}"
+
+
+def ids_of(file: TokenFile) -> list[int]:
+    """All of a file's ids."""
+    return list(file.read(np.array([0]), np.array([file.tokens])).tolist())
 
 
 def epoch_in_memory(tokenizer: Tokenizer, seed: int, epoch: int) -> Ids:
@@ -97,7 +104,7 @@ def test_songs_read_from_a_file_are_those_that_memory_would_hold(
 ) -> None:
     monkeypatch.setattr(tokens_module, "READ_AHEAD", ahead)
     monkeypatch.setattr(tokens_module, "SONGS_AT_ONCE", 7)
-    monkeypatch.setattr(tokens_module, "ENCODED_AT_ONCE", 500)
+    monkeypatch.setattr(encoding, "ENCODED_AT_ONCE", 500)
     file = training_tokens(Corpus(SONGS), tokenizer, tmp_path)
     for seed in (1, 7):
         stream = SongStream(file, seed)
@@ -131,14 +138,42 @@ def test_ids_stay_in_the_file_and_take_as_few_bytes_as_the_vocabulary_allows(
 ) -> None:
     for tokenizer, kind in ((CHARACTERS, np.uint8), (PAIRS, np.uint16), (Words(), np.uint32)):
         file = training_tokens(Corpus(SONGS), tokenizer, tmp_path)
-        assert isinstance(file.ids, np.memmap)
         assert isinstance(file.index, np.memmap)
-        assert isinstance(file.ids.base, mmap.mmap)
-        assert file.ids.dtype == kind
-        assert (tmp_path / "tokens.bin").stat().st_size == file.ids.nbytes
-        before = file.ids[:100].tolist()
-        file.release()
-        assert file.ids[:100].tolist() == before
+        assert file.kind == kind
+        assert file.tokens * file.kind.itemsize == (tmp_path / "tokens.bin").stat().st_size
+        held = [value for value in vars(file).values() if isinstance(value, np.ndarray)]
+        assert len(held) == 1
+        assert held[0] is file.index
+
+
+def test_little_more_is_read_at_once_than_a_segment_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokens_module, "READ_AHEAD", 64)
+    songs = [Song("t", "g", f"{i} " + "la " * 3000) for i in range(40)]
+    file = training_tokens(Corpus(songs), CHARACTERS, tmp_path)
+    read: list[int] = []
+    whole = TokenFile.read
+
+    def counted(self: TokenFile, begins: Numbers, counts: Numbers) -> np.ndarray:
+        read.append(int(counts.sum()))
+        return whole(self, begins, counts)
+
+    monkeypatch.setattr(TokenFile, "read", counted)
+    for _ in islice(SongStream(file, 1).segments(0, 4, 16), 100):
+        pass
+    assert sum(read) >= 99 * 4 * 17
+    assert max(read) < 4 * (16 + 10)
+
+
+def test_a_token_file_that_changes_while_it_is_read_is_noticed(tmp_path: Path) -> None:
+    stream = SongStream(training_tokens(Corpus(SONGS), PAIRS, tmp_path), 1)
+    training_tokens(Corpus(SONGS[:50]), PAIRS, tmp_path)
+    with pytest.raises(ModelError, match=r"tokens\.bin has changed"):
+        next(stream.segments(0, 4, 16))
+    remove_tokens(tmp_path)
+    with pytest.raises(ModelError, match="does not exist"):
+        next(stream.segments(0, 4, 16))
 
 
 def test_songs_are_encoded_straight_from_their_files(tmp_path: Path) -> None:
@@ -149,7 +184,7 @@ def test_songs_are_encoded_straight_from_their_files(tmp_path: Path) -> None:
         corpus, PAIRS, tmp_path / "a", lambda done, total: heard.append((done, total))
     )
     same = training_tokens(Corpus(SONGS), PAIRS, tmp_path / "b")
-    np.testing.assert_array_equal(file.ids, same.ids)
+    assert ids_of(file) == ids_of(same)
     np.testing.assert_array_equal(file.index, same.index)
     assert heard[-1] == (len(corpus.part("train")), len(corpus.part("train")))
 
@@ -177,7 +212,7 @@ def encoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_tokens_are_written_once_and_found_again(tmp_path: Path, encoded: list[int]) -> None:
     first = training_tokens(Corpus(SONGS), PAIRS, tmp_path)
     second = training_tokens(Corpus(SONGS), PAIRS, tmp_path)
-    np.testing.assert_array_equal(first.ids, second.ids)
+    assert ids_of(first) == ids_of(second)
     assert len(encoded) == 1
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ["tokens.bin", "tokens.index", "tokens.json"]
@@ -212,7 +247,7 @@ def test_damaged_tokens_are_written_anew(
     damage(tmp_path)
     file = training_tokens(Corpus(SONGS), PAIRS, tmp_path)
     assert len(encoded) == 2
-    assert file.ids.size == json.loads((tmp_path / "tokens.json").read_text())["tokens"]
+    assert file.tokens == json.loads((tmp_path / "tokens.json").read_text())["tokens"]
 
 
 def test_tokens_of_other_songs_or_another_vocabulary_are_written_anew(
