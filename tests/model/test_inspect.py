@@ -21,7 +21,8 @@ VERSE = 'The sky was "gray"\nall day'
 @pytest.fixture(scope="module")
 def songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("songs") / "songs.txt"
-    texts = [f'The sky was "gray"\n{word} for half the day\n' * 3 for word in ("I wait", "We sing")]
+    stanza = 'The sky was "gray"\n{} for half the day\nand no one knew\n\n'
+    texts = [stanza.format(words) * 3 for words in ("I wait", "We sing")]
     write_songs([Song(None, "folk", text.strip()) for text in texts], path)
     return path
 

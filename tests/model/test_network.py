@@ -8,7 +8,7 @@ import pytest
 from model.dropout import Dropout, Noise
 from model.network import Gradients, Network, NetworkConfig, initial_parameters, views
 
-STEPS, BATCH = 5, 3
+STEPS, BATCH = 4, 2
 CONFIGS = [
     NetworkConfig(11, embedding_size=4, hidden_size=6, layers=2, cell="lstm"),
     NetworkConfig(11, embedding_size=5, hidden_size=5, layers=1, cell="lstm", tied=False),
@@ -18,9 +18,8 @@ CONFIGS = [
 IDS = ["lstm", "lstm-untied-without-projection", "rnn", "mogrifier"]
 NOISES = {
     "no-dropout": None,
-    "held-dropout": Dropout(embedding=0.4, layers=0.3, output=0.5),
+    "held-dropout-and-dropconnect": Dropout(embedding=0.4, layers=0.3, output=0.5, recurrent=0.4),
     "dropout-anew-at-each-step": Dropout(embedding=0.4, layers=0.3, output=0.5, held=False),
-    "dropconnect": Dropout(recurrent=0.4),
 }
 
 

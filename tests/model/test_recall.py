@@ -53,6 +53,14 @@ def test_before_training_answers_are_no_better_than_chance(cell: str) -> None:
     assert accuracy(recall_network(job(cell, 10)), ids) < 0.35
 
 
+def test_forget_gates_open_for_times_up_to_the_distance() -> None:
+    network = recall_network(job("lstm", 300))
+
+    biases = network.parameters["rnn.bias_ih_l0"][16:32]
+    assert 0 <= biases.min() < biases.max() <= np.log(300)
+    assert not network.parameters["rnn.bias_ih_l0"][:16].any()
+
+
 def test_an_lstm_learns_to_remember_over_ten_steps_and_ends_early() -> None:
     shares: list[float] = []
 
