@@ -143,16 +143,16 @@ def draw_gates(
             unit, correlation = found[0]
             name = f"{name}: unit {unit} (r = {correlation:+.2f})"
             sign = 1 if correlation > 0 else -1
-            _draw_text(axes, reading.tokens, sign * standardized[unit], letter)
+            _draw_text(axes, reading.tokens, sign * _around_mean(standardized[unit]), letter)
         else:
             name += ": none in the songs"
         axes.set_title(name, loc="left", color=FEATURE_COLOURS[feature], fontweight="bold")
     _draw_maps(below, reading, standardized, units, marked, (rows, beside))
     carrying = CELL_STATE if CELL_STATE in reading.maps else HIDDEN_STATE
     figure.supxlabel(
-        f"On top: orange where the {carrying} of the unit that follows it best says yes, purple "
-        "where it says no. Below: coloured numbers are units that follow the feature of that "
-        "colour; the others change most over this text.\n"
+        f"On top: orange where the {carrying} of the unit that follows it best speaks for it, "
+        "purple where against it. Below: coloured numbers are units that follow the feature of "
+        "that colour; the others change most over this text.\n"
         f"Measured on {sensitivity.songs} songs that were held out. · is a space, ↵ a line end.",
         fontsize=9,
         color=GREY,
@@ -164,6 +164,13 @@ def _standardized(state: Array, sensitivity: Sensitivity) -> Array:
     """How far a state (H, T) is from its mean over the songs, in standard deviations."""
     deviations = np.maximum(sensitivity.deviations, 1e-6)[:, None]
     result: Array = (state - sensitivity.means[:, None]) / deviations
+    return result
+
+
+def _around_mean(standardized: Array) -> Array:
+    """A unit's state (T,) around its mean over the text, in standard deviations of the text."""
+    result: Array = standardized - standardized.mean()
+    result /= max(float(result.std()), 0.1)  # a unit that hardly moves stays pale
     return result
 
 

@@ -27,8 +27,9 @@ from model.tokenizer import Tokenizer
 
 TOKENS_READ = 4_000_000  # of a corpus, at most
 COLUMNS_AT_ONCE = 16  # texts that are measured together; bounds the memory
-LEARNING_RATE = 3e-3
-BATCH = 32
+LEARNING_RATE = 6e-3
+BATCH = 16
+LEAD_IN = 50  # tokens that a network reads before those that are measured
 WARM_UP = 0.02  # share of the steps in which the rate rises
 FADED = 1e-3  # share of the gradient at distance 0 below which it counts as gone
 LOWEST = 1e-16  # of the picture's axis
@@ -44,7 +45,7 @@ class GradientFlow:
     cell: str  # a key of CELLS
     trained: bool
     norms: Norms  # (K+1, N): of dL_T/dx_{T-k}, for distances 0..K and N texts
-    nats: float  # mean -ln p of the tokens at T
+    nats: float  # mean -ln p of all tokens of the texts
 
     @property
     def median(self) -> Norms:
@@ -81,8 +82,8 @@ def song_ids(tokenizer: Tokenizer, songs: Iterable[Song], length: int) -> npt.ND
     ids = np.fromiter(itertools.islice(framed, TOKENS_READ), np.int32)
     if len(ids) <= length:
         raise TrainingError(
-            f"There is too little text: {len(ids)} tokens, and a distance of {length - 1} needs "
-            f"{length + 1}. Add songs, or take a shorter --distance."
+            f"There is too little text: {len(ids)} tokens, where {length + 1} are needed. "
+            "Add songs, or take a shorter --distance."
         )
     return ids
 
@@ -138,13 +139,12 @@ def _train(job: _Job, report: Report) -> Array:
 
 
 def gradient_norms(network: Network, inputs: Ids, targets: Ids) -> tuple[Norms, Norms]:
-    """Norms of dL_T/dx_{T-k}, (T, B) with k = 0 first, and L_T (B,), for inputs, targets (T, B).
+    """Norms of dL_T/dx_{T-k}, with k = 0 first, and L_t, each (T, B), for inputs, targets (T, B).
 
     L_T is -ln p of the last target alone, x_t the embedded token, and the state before the first
     is zero. Computed in float64: in a plain cell the norms soon leave the range of float32.
     """
     exact = Network(network.config, network.vector.astype(np.float64))
-    steps = len(inputs)
     norms: list[Norms] = []
     nats: list[Norms] = []
     for start in range(0, inputs.shape[1], COLUMNS_AT_ONCE):
@@ -157,8 +157,8 @@ def gradient_norms(network: Network, inputs: Ids, targets: Ids) -> tuple[Norms, 
         # the lowest layer's backward pass leaves dL/dx there, (E, T, B)
         grad_x = buffers[0]("grad_x", (exact.config.embedding_size, *ids.shape), exact.dtype)
         norms.append(np.sqrt(np.square(grad_x).sum(axis=0))[::-1])
-        nats.append(exact.token_nats(ids, targets[:, part], state)[0][steps - 1])
-    return np.concatenate(norms, axis=1), np.concatenate(nats)
+        nats.append(exact.token_nats(ids, targets[:, part], state)[0].astype(np.float64))
+    return np.concatenate(norms, axis=1), np.concatenate(nats, axis=1)
 
 
 def before_and_after(
@@ -170,10 +170,13 @@ def before_and_after(
     texts: int,
     random_seed: int,
 ) -> list[GradientFlow]:
-    """What random parameters of a trained network's sizes pass on, and what it does, on the same
-    `texts` places of held-out songs. Raises TrainingError for too little text.
+    """What random parameters of a trained network's sizes pass on, and what it does.
+
+    Both on the same `texts` places of held-out songs, with LEAD_IN tokens before the farthest one,
+    since a state of zero lets an error through as no other does. Raises TrainingError for too
+    little text.
     """
-    length = distance + 1
+    length = LEAD_IN + distance + 1
     rng = np.random.default_rng([random_seed, 2])
     places = windows(song_ids(tokenizer, songs, length), length, texts, rng)
     flows = []
@@ -182,7 +185,8 @@ def before_and_after(
         (True, network),
     ):
         norms, nats = gradient_norms(measured, *places)
-        flows.append(GradientFlow(name, network.config.cell, trained, norms, float(nats.mean())))
+        seen, mean = norms[: distance + 1], float(nats[LEAD_IN:].mean())
+        flows.append(GradientFlow(name, network.config.cell, trained, seen, mean))
     return flows
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # it takes half a second to load, so only who draws does
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-DOTS_PER_INCH = 110
+DOTS_PER_INCH = 100
 BLUE, VERMILION, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#AA4499", "#666666"
 CELL_COLOURS = {"lstm": BLUE, "rnn": VERMILION, "mogrifier": GREEN}
 CELL_NAMES = {"lstm": "LSTM", "rnn": "plain cell", "mogrifier": "mogrifier LSTM"}
@@ -52,5 +52,5 @@ def save_figure(figure: "Figure", path: Path) -> None:
     png = io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # drawn as an empty box
-        figure.savefig(png, format="png", dpi=DOTS_PER_INCH)
+        figure.savefig(png, format="png", dpi=DOTS_PER_INCH, pil_kwargs={"optimize": True})
     write_file(path, png.getvalue())

@@ -58,7 +58,7 @@ _GRADIENTS: _Options = {
     "distance": (200, "how far back to look, in tokens", _NUMBER),
     "texts": (64, "held-out texts to measure on", _NUMBER),
     "hidden": (128, "units of the cells to train", _NUMBER),
-    "steps": (400, "steps of each training", _NUMBER),
+    "steps": (1000, "steps of each training", _NUMBER),
     "minutes": (None, "train each cell this long instead", {"type": float, "metavar": "F"}),
     "out": (Path("gradients.png"), "picture to write", {"type": Path}),
     **_SEED,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from model.corpus import Song
-from model.errors import ModelError, RequestError
+from model.errors import RequestError
 from model.gate_view import MOST_TOKENS, NAMED, draw_gates, read_text, shown_units
 from model.network import Network, NetworkConfig, initial_parameters
 from model.sensitivity import sensitivity
@@ -69,15 +69,6 @@ def test_the_picture_is_a_png(cell: str, tmp_path: Path) -> None:
     draw_gates(reading, measured, *shown_units(reading, measured, 6), "Title", tmp_path / "a.png")
 
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(ModelError, match="cannot be written"):
-        draw_gates(
-            reading,
-            measured,
-            *shown_units(reading, measured, 6),
-            "Title",
-            tmp_path / "file" / "a.png",
-        )
 
 
 def test_what_cannot_be_read_is_refused_in_words() -> None:
