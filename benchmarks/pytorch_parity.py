@@ -22,8 +22,8 @@ from rich.table import Table
 
 import model
 from benchmarks.pytorch_network import Reference
-from model.cells import Array, columns
 from model.network import Ids, Network, NetworkConfig, State, initial_parameters
+from model.recurrence import Array, columns
 from model.weights import load_weights
 
 TOLERANCE = 1e-4

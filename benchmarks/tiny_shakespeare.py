@@ -9,6 +9,7 @@ of 256 characters that each begin with a zero state, which is what nanoGPT's tra
 """
 
 import argparse
+import hashlib
 import json
 import math
 import os
@@ -90,7 +91,9 @@ def main() -> None:
         tokens = (len(validation) - 1) // WINDOW * WINDOW
         return Evaluation(nats * tokens, tokens, tokens, 1)
 
-    task = Task(tokenizer, (), PlainStream(train, config.random_seed), True, evaluate)
+    stream = PlainStream(train, config.random_seed)
+    fingerprint = hashlib.sha256(text.encode()).hexdigest()
+    task = Task(tokenizer, (), stream, fingerprint, True, evaluate)
     training = Training(config, task)
     with ProgressView(options.out, Console(stderr=True), resumed_at=None) as view:
         training.run(options.out, view, lambda: False)

@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 
 from model.blas import one_blas_thread
-from model.cells import Array
 from model.errors import TrainingError
 from model.network import Ids, Network, NetworkConfig, initial_parameters
-from model.optimizers import clip_scale
 from model.options import TrainingConfig
+from model.ranks import Alone
+from model.recurrence import Array
 from model.sampling import sample
 from model.step_parts import StepClock
 from model.stepping import Stepper
@@ -85,34 +85,15 @@ class RandomTraining:
         self._config = config
         self._segments = random_segments(network.vocabulary_size, config.steps, config.batch)
         self._count = 0
-        self.team = Team(
-            Plan(
-                network,
-                config.make_optimizer(),
-                config.make_averaging(),
-                config.make_dropout(),
-                config.clip_error,
-                config.clip_value,
-                config.random_seed,
-                config.batch,
-                0,
-                config.batch,
-                config.members(config.batch, 1),
-            )
-        )
+        self.team = Team(Plan.of(config, network, config.batch, Alone()), Alone())
         self.team.arrays.parameters[:] = vector
 
     def step(self) -> float:
         """One update, within the team's block; the mean nats per token."""
-        config, team = self._config, self.team
-        inputs, targets = next(self._segments)
-        rng = np.random.default_rng([config.random_seed, self._count])
-        keep = (rng.random(config.batch) >= config.drop_state).astype(np.float32)
-        loss = team.compute(inputs, targets, keep, self._count)
-        scale = clip_scale(team.norm(), config.clip_norm)
+        config, done = self._config, self._count
         self._count += 1
         averaged = 0 if config.averaging == "none" else self._count
-        team.update(scale, config.learning_rate, self._count, averaged)
+        loss, _ = self.team.step(*next(self._segments), done, config.learning_rate, averaged)
         return loss
 
 
@@ -129,14 +110,7 @@ def bench(
         raise TrainingError(f"seconds must be above 0 and at most {MOST_SECONDS}.")
     config = training_config(weights, processes)
     if weights is None:
-        sizes = NetworkConfig(
-            config.vocabulary,
-            config.embedding,
-            config.hidden,
-            config.layers,
-            config.cell,
-            config.tied,
-        )
+        sizes = config.make_network(config.vocabulary)
         vector = initial_parameters(sizes, np.random.default_rng(config.random_seed))
     else:
         sizes, vector = weights.network.config, weights.network.vector

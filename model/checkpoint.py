@@ -15,9 +15,9 @@ import safetensors
 import safetensors.numpy
 
 from model.averaging import AveragingState
-from model.cells import Array
 from model.errors import WeightsError
 from model.network import Network, NetworkConfig
+from model.recurrence import Array
 from model.tokenizer import tokenizer_from_json
 from model.weights import Weights, write_file
 
@@ -28,7 +28,7 @@ LAST = "last.safetensors"
 class Progress:
     """How far a run has come."""
 
-    tokens: int  # of the stream: tells one corpus from another
+    songs: str  # the fingerprint of what is learned: a run goes on with nothing else
     step: int = 0
     epoch: int = 0  # whole epochs done
     segment: int = 0  # segments done of this epoch

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.cells import Array
+from model.recurrence import Array
 
 
 @dataclass(frozen=True)

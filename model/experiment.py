@@ -18,10 +18,10 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from model.blas import one_blas_thread
-from model.cells import Array
 from model.errors import ModelError, TrainingError
 from model.network import Ids, Network
 from model.optimizers import Adam, clip_scale, squared_norm
+from model.recurrence import Array
 
 CLIP_NORM = 1.0  # largest norm of the whole gradient
 REPORTS = 200  # of progress that an experiment sends, at most

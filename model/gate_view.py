@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from model.blas import one_blas_thread
-from model.cells import Array, split_gates
+from model.cells import split_gates
 from model.corpus import Song, normalized_text
 from model.errors import RequestError
 from model.frame import frame_song
 from model.pictures import BLUE, GREEN, GREY, VERMILION, new_figure, save_figure
+from model.recurrence import Array
 from model.sensitivity import FEATURES, Sensitivity, carried, token_texts
 from model.tokenizer import TEXT
 from model.weights import Weights

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from model import rhyme
-from model.cells import Array
 from model.corpus import is_heading
 from model.frame import frame_wish
 from model.network import Network, State
+from model.recurrence import Array
 from model.sampling import sample
 from model.stepping import Stepper
 from model.tokenizer import REPLACEMENT, SPECIALS, Tokenizer

@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from model.cells import Array
 from model.corpus import Song
 from model.errors import TrainingError
 from model.experiment import Descent, Report, side_by_side
 from model.frame import frame_song
 from model.network import Ids, Network, NetworkConfig, initial_parameters
 from model.pictures import CELL_COLOURS, GREY, new_figure, plain_frame, save_figure
+from model.recurrence import Array
 from model.schedules import learning_rate_at
 from model.tokenizer import Tokenizer
 
@@ -152,11 +152,8 @@ def gradient_norms(network: Network, inputs: Ids, targets: Ids) -> tuple[Norms, 
         ids, state = inputs[:, part], exact.zero_state(inputs[:, part].shape[1])
         weights = np.zeros(ids.shape)
         weights[-1] = 1
-        buffers = exact.buffers()
-        exact.loss_and_gradients(ids, targets[:, part], weights, state, buffers=buffers)
-        # the lowest layer's backward pass leaves dL/dx there, (E, T, B)
-        grad_x = buffers[0]("grad_x", (exact.config.embedding_size, *ids.shape), exact.dtype)
-        norms.append(np.sqrt(np.square(grad_x).sum(axis=0))[::-1])
+        result = exact.loss_and_gradients(ids, targets[:, part], weights, state)
+        norms.append(np.sqrt(np.square(result.inputs).sum(axis=0))[::-1])
         nats.append(exact.token_nats(ids, targets[:, part], state)[0].astype(np.float64))
     return np.concatenate(norms, axis=1), np.concatenate(nats, axis=1)
 

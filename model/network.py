@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model.cells import CELLS, Array, Buffers, CellState, Parameters, Trace, columns
+from model.cells import CELLS
 from model.dropout import Noise
+from model.recurrence import Array, Buffers, CellState, Parameters, Trace, columns
 
 Ids = npt.NDArray[np.integer]
 State = tuple[CellState, ...]  # one entry a layer
@@ -122,6 +123,7 @@ class Gradients:
     loss: float  # sum of weight * nats over all tokens
     vector: Array  # (N,), dL/d parameters
     state: State  # to carry into the next segment
+    inputs: Array  # (E, T, B), dL/d embedded tokens; of use until the buffers are used again
 
 
 class Network:
@@ -254,7 +256,7 @@ class Network:
         if noise is not None:
             for layer in range(self.config.layers):
                 noise.rest_gradient(layer, gradients[f"rnn.weight_hh_l{layer}"])
-        return Gradients(loss, vector, carried)
+        return Gradients(loss, vector, carried, grad_x)
 
     def _softmax_backward(
         self,

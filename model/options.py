@@ -13,6 +13,7 @@ from model.averaging import AVERAGES, Averaging
 from model.cells import CELLS
 from model.dropout import Dropout
 from model.errors import TrainingError
+from model.network import NetworkConfig
 from model.optimizers import OPTIMIZERS, Optimizer, make_optimizer
 from model.schedules import SCHEDULES
 from model.tokenizer import TOKENIZERS
@@ -116,6 +117,12 @@ class TrainingConfig:
             if kind in (int, float) and (text := _out_of_range(option, value)):
                 raise TrainingError(f"{option.name} must be {text}.")
         return self
+
+    def make_network(self, vocabulary_size: int) -> NetworkConfig:
+        """The sizes of a network for so many tokens."""
+        return NetworkConfig(
+            vocabulary_size, self.embedding, self.hidden, self.layers, self.cell, self.tied
+        )
 
     def make_optimizer(self) -> Optimizer:
         """The optimizer with its options."""

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from model.cells import Array
 from model.errors import TrainingError
+from model.recurrence import Array
 
 LAUNCHERS = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK", "MPI_LOCALNRANKS")  # set by mpirun
 

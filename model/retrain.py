@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from model.blas import one_blas_thread
-from model.cells import Array
 from model.corpus import Corpus, validation_songs
 from model.errors import TrainingError
 from model.evaluation import evaluate
@@ -23,6 +22,7 @@ from model.frame import frame_song, frame_wish
 from model.network import Ids, Network
 from model.optimizers import Adam, clip_scale, squared_norm
 from model.ratings import RatedLyric
+from model.recurrence import Array
 from model.tokenizer import END, Tokenizer
 from model.weights import Weights
 from model.wish import Wish

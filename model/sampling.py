@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from model.cells import Array
+from model.recurrence import Array
 
 LIKELY = 256  # tokens a row that are sorted first; they nearly always hold the whole nucleus
 

@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from model.blas import one_blas_thread
-from model.cells import Array, Trace
 from model.corpus import Song, is_heading
 from model.errors import RequestError
 from model.frame import frame_song
 from model.network import Network
+from model.recurrence import Array, Trace
 from model.rhyme import REACH, last_word, rhymes
 from model.tokenizer import END, REPLACEMENT, TEXT, UNKNOWN, Tokenizer
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from model import cells, network
+from model import network, recurrence
 from model.cells import CELLS
 from model.dropout import Noise
 from model.network import Network
@@ -60,11 +60,11 @@ def _part_of_code(cell: str) -> dict[CodeType, str]:
     """The functions that stand for a part, in a network with this cell."""
     kind = type(CELLS[cell])
     return {
-        cells.input_half.__code__: INPUT,
-        cells.transposed.__code__: RECURRENT,
+        recurrence.input_half.__code__: INPUT,
+        recurrence.transposed.__code__: RECURRENT,
         kind.forward.__code__: FORWARD,
         kind.backward.__code__: BACKWARD,
-        cells.weight_gradients.__code__: GRADIENTS,
+        recurrence.weight_gradients.__code__: GRADIENTS,
         Network._softmax_backward.__code__: SOFTMAX,
         Network.forward.__code__: EMBEDDING,
         Network._layers_backward.__code__: EMBEDDING,

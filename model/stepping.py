@@ -8,8 +8,8 @@ nothing to look up, and the network steps as it does while training.
 
 import numpy as np
 
-from model.cells import Array, CellState
 from model.network import Ids, Network, State
+from model.recurrence import Array, CellState
 
 
 class Stepper:

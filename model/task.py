@@ -27,6 +27,7 @@ class Task:
     tokenizer: Tokenizer
     genres: tuple[str, ...]
     stream: TokenStream
+    fingerprint: str  # of the text: that of another one differs
     held_out: bool  # whether `evaluate` measures on text that the stream does not hold
     evaluate: Callable[[Network], Evaluation]
 
@@ -82,6 +83,7 @@ def songs_task(
         tokenizer,
         tuple(sorted({*corpus.genres, *(init.genres if init else ())})),
         SongStream(tokens, config.random_seed),
+        corpus.fingerprint,
         bool(corpus.part("validation") or corpus.part("test")),
         lambda network: evaluate(network, tokenizer, songs),
     )

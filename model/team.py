@@ -22,11 +22,14 @@ import numpy as np
 
 from model.averaging import Averaging
 from model.blas import one_blas_thread
-from model.cells import CELLS, Array
+from model.cells import CELLS
 from model.dropout import Dropout, Noise
 from model.errors import TrainingError
 from model.network import Ids, Network, NetworkConfig, State
-from model.optimizers import Optimizer, clip_value, squared_norm
+from model.optimizers import Optimizer, clip_scale, clip_value, squared_norm
+from model.options import TrainingConfig
+from model.ranks import Ranks
+from model.recurrence import Array
 
 
 @dataclass(frozen=True)
@@ -39,23 +42,54 @@ class Plan:
     dropout: Dropout
     clip_error: float  # for the errors of a sum of losses
     clip_value: float | None
+    clip_norm: float
+    drop_state: float  # how often a sequence's carried state is dropped
     random_seed: int
     batch: int  # columns of the whole batch, of all ranks
     first_column: int  # of those that this team works on
     columns: int
     members: int
 
+    @classmethod
+    def of(cls, config: TrainingConfig, network: NetworkConfig, batch: int, ranks: Ranks) -> "Plan":
+        """The share of this rank in a training with these options.
+
+        Raises TrainingError when the batch has fewer columns than there are ranks.
+        """
+        if batch < ranks.size:
+            raise TrainingError(f"{ranks.size} ranks need a batch of {ranks.size} or more.")
+        own = _cut(batch, ranks.size)[ranks.rank]
+        columns = own.stop - own.start
+        return cls(
+            network,
+            config.make_optimizer(),
+            config.make_averaging(),
+            config.make_dropout(),
+            config.clip_error,
+            config.clip_value,
+            config.clip_norm,
+            config.drop_state,
+            config.random_seed,
+            batch,
+            own.start,
+            columns,
+            config.members(columns, ranks.size),
+        )
+
+    @property
+    def own_columns(self) -> slice:
+        """Those of the whole batch that this team works on."""
+        return slice(self.first_column, self.first_column + self.columns)
+
     @property
     def parts(self) -> list[slice]:
         """Each member's columns, counted from the team's first."""
-        edges = np.linspace(0, self.columns, self.members + 1).astype(int)
-        return [slice(int(a), int(b)) for a, b in pairwise(edges)]
+        return _cut(self.columns, self.members)
 
     @property
     def slices(self) -> list[slice]:
         """Each member's part of the flat vectors."""
-        edges = np.linspace(0, self.network.parameter_count, self.members + 1).astype(int)
-        return [slice(int(a), int(b)) for a, b in pairwise(edges)]
+        return _cut(self.network.parameter_count, self.members)
 
 
 @dataclass(frozen=True)
@@ -152,8 +186,9 @@ class Member:
 class Team:
     """The leader's view: use it as a context manager, within which the other processes live."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, ranks: Ranks) -> None:
         self.plan = plan
+        self._ranks = ranks
         context = multiprocessing.get_context("spawn")
         # numbers without a lock, in memory that lives as long as one of the processes
         self._memory = [
@@ -189,19 +224,37 @@ class Team:
         self._pipes, self._processes, self._member = [], [], None
         self._blas.__exit__(None, None, None)
 
-    def compute(self, inputs: Ids, targets: Ids, keep: Array, step: int) -> float:
-        """All members' gradients, added up; this team's part of the mean nats per token."""
-        loss = sum(self._all("compute", inputs, targets, keep, step))
+    def step(
+        self,
+        inputs: Ids,
+        targets: Ids,
+        done: int,
+        learning_rate: float,
+        averaged: int,
+        *,
+        fresh: bool = False,
+    ) -> tuple[float, float]:
+        """One update from a segment (T, B) of the whole batch, of which `done` came before.
+
+        averaged: number of these weights in the average, from 1; 0 if they are not for it. fresh:
+        every sequence starts from a zero state. Gives the mean nats per token before the update,
+        and the gradient's norm before it was clipped; without a finite norm nothing is updated.
+        """
+        plan, own = self.plan, self.plan.own_columns
+        rng = np.random.default_rng([plan.random_seed, done])
+        keep = (rng.random(plan.batch) >= plan.drop_state).astype(np.float32)
+        if fresh:
+            keep[:] = 0
+        part = sum(self._all("compute", inputs[:, own], targets[:, own], keep[own], done))
         self._all("reduce")
-        return float(loss)
-
-    def norm(self) -> float:
-        """Clip the gradient by value; its norm."""
-        return float(np.sqrt(sum(self._all("norm"))))
-
-    def update(self, scale: float, learning_rate: float, step: int, averaged: int) -> None:
-        """Update the parameters by `scale` times the gradient; see `Member.update`."""
-        self._all("update", scale, learning_rate, step, averaged)
+        loss = np.array([part])
+        self._ranks.sum_in_place(loss)
+        self._ranks.sum_in_place(self.arrays.gradients[0])
+        norm = float(np.sqrt(sum(self._all("norm"))))
+        if np.isfinite(norm):
+            scale = clip_scale(norm, plan.clip_norm)
+            self._all("update", scale, learning_rate, done + 1, averaged)
+        return float(loss[0]), norm
 
     def _all(self, name: str, *arguments: Any) -> list[Any]:
         """Every member's result of a method of Member."""
@@ -220,6 +273,12 @@ class Team:
             if isinstance(result, Exception):
                 raise result
         return results
+
+
+def _cut(length: int, parts: int) -> list[slice]:
+    """Parts of nearly the same length."""
+    edges = np.linspace(0, length, parts + 1).astype(int)
+    return [slice(int(a), int(b)) for a, b in pairwise(edges)]
 
 
 def state_of(state: Array) -> State:

@@ -44,7 +44,7 @@ class TokenStream(Protocol):
 
     @property
     def tokens(self) -> int:
-        """The ids of the first epoch: tells one corpus from another."""
+        """The ids of the first epoch."""
 
     def length(self, epoch: int) -> int:
         """The ids of an epoch."""

@@ -20,14 +20,7 @@ from model.card import model_card
 from model.checkpoint import Checkpoint, Progress
 from model.errors import TrainingError
 from model.evaluation import Evaluation
-from model.network import (
-    Ids,
-    Network,
-    NetworkConfig,
-    initial_parameters,
-    with_temperature,
-)
-from model.optimizers import clip_scale
+from model.network import Ids, Network, initial_parameters, with_temperature
 from model.options import RESUMABLE, TrainingConfig
 from model.ranks import Alone, Ranks
 from model.schedules import learning_rate_at
@@ -95,41 +88,14 @@ class Training:
         if init is not None:
             network_config, vector = init.network.config, init.network.vector
         else:
-            network_config = NetworkConfig(
-                task.tokenizer.vocabulary_size,
-                config.embedding,
-                config.hidden,
-                config.layers,
-                config.cell,
-                config.tied,
-            )
+            network_config = config.make_network(task.tokenizer.vocabulary_size)
             vector = initial_parameters(network_config, np.random.default_rng(config.random_seed))
         self.batch_size = task.batch_size(config)
-        if self.batch_size < self.ranks.size:
-            raise TrainingError(
-                f"{self.ranks.size} ranks need a batch of {self.ranks.size} or more."
-            )
-        edges = np.linspace(0, self.batch_size, self.ranks.size + 1).astype(int)
-        self._columns = slice(int(edges[self.ranks.rank]), int(edges[self.ranks.rank + 1]))
-        columns = self._columns.stop - self._columns.start
-        self._team = Team(
-            Plan(
-                network_config,
-                config.make_optimizer(),
-                config.make_averaging(),
-                config.make_dropout(),
-                config.clip_error,
-                config.clip_value,
-                config.random_seed,
-                self.batch_size,
-                self._columns.start,
-                columns,
-                config.members(columns, self.ranks.size),
-            )
-        )
+        plan = Plan.of(config, network_config, self.batch_size, self.ranks)
+        self._team = Team(plan, self.ranks)
         self._team.arrays.parameters[:] = vector
         self.network = Network(network_config, self._team.arrays.parameters)
-        self.progress = Progress(task.stream.tokens, next_validation=1 / config.evaluations)
+        self.progress = Progress(task.fingerprint, next_validation=1 / config.evaluations)
 
     @classmethod
     def resumed(
@@ -149,14 +115,14 @@ class Training:
         saved = checkpoint.load(folder)
         config = TrainingConfig(**{**saved.weights.training, **changes})
         training = cls(config, make_task(config, saved.weights), saved.weights, ranks)
-        if saved.progress.tokens != training.progress.tokens:
+        if saved.progress.songs != training.progress.songs:
             raise TrainingError(
                 f"{folder} was trained on other songs; resume with the corpus it began with."
             )
         arrays = training._team.arrays
         arrays.slots[:] = saved.slots
         arrays.average[:] = saved.average
-        arrays.state[:] = saved.state[..., training._columns]
+        arrays.state[:] = saved.state[..., training._team.plan.own_columns]
         training.progress = saved.progress
         return training
 
@@ -251,29 +217,18 @@ class Training:
 
     def _step(self, inputs: Ids, targets: Ids, learning_rate: float) -> tuple[float, float]:
         """One update from a segment (T, B); the mean nats per token, and the gradient's norm."""
-        config, progress, team = self.config, self.progress, self._team
-        seed = [config.random_seed, progress.step]
-        keep = np.random.default_rng(seed).random(self.batch_size) >= config.drop_state
-        if progress.segment == 0:
-            keep[:] = False  # an epoch begins at other places than the last one ended
-        own = self._columns
-        loss = np.array(
-            [
-                team.compute(
-                    inputs[:, own], targets[:, own], keep[own].astype(np.float32), progress.step
-                )
-            ]
+        progress = self.progress
+        if self._team.plan.averaging.running(progress.averaging):
+            progress.averaging.count += 1
+        return self._team.step(
+            inputs,
+            targets,
+            progress.step,
+            learning_rate,
+            progress.averaging.count,
+            # an epoch begins at other places than the last one ended
+            fresh=progress.segment == 0,
         )
-        self.ranks.sum_in_place(loss)
-        self.ranks.sum_in_place(team.arrays.gradients[0])
-        norm = team.norm()
-        averaging = progress.averaging
-        if team.plan.averaging.running(averaging):
-            averaging.count += 1
-        if np.isfinite(norm):
-            scale = clip_scale(norm, config.clip_norm)
-            team.update(scale, learning_rate, progress.step + 1, averaging.count)
-        return float(loss[0]), norm
 
     def _check_divergence(self, loss: float, folder: Path) -> None:
         progress = self.progress

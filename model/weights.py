@@ -18,9 +18,10 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from model.cells import CELLS, Parameters
+from model.cells import CELLS
 from model.errors import ModelError, WeightsError
 from model.network import Network, NetworkConfig, flat
+from model.recurrence import Parameters
 from model.tokenizer import Tokenizer, tokenizer_from_json
 
 TENSORS = "model.safetensors"

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from model.errors import TrainingError
 
@@ -33,12 +40,26 @@ def add_command(
     return command
 
 
+Told = Callable[[float, float], None]  # takes what is done, and of how much
+
+
 @contextmanager
-def progress_bar(text: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on the screen, gone at the end; what it gives is to be told (done, of how many)."""
-    with Progress(console=SCREEN, transient=True) as bar:
-        task = bar.add_task(text, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+def progress_bar(text: str) -> Iterator[Told]:
+    """A bar on the screen, gone at the end."""
+    with progress_bars(text) as (told,):
+        yield told
+
+
+@contextmanager
+def progress_bars(*texts: str) -> Iterator[list[Told]]:
+    """One bar a text, on the screen until the end."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=SCREEN, transient=True) as bars:
+
+        def told(task: TaskID) -> Told:
+            return lambda done, total: bars.update(task, completed=done, total=total)
+
+        yield [told(bars.add_task(text, total=None)) for text in texts]
 
 
 def print_json(result: dict[str, Any]) -> None:

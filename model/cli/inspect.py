@@ -1,23 +1,19 @@
 """`python -m model inspect`: pictures of why an LSTM, and of what its units do."""
 
 import argparse
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskID,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
+from model.cli.command import (
+    DEFAULT_WEIGHTS,
+    add_command,
+    print_json,
+    progress_bar,
+    progress_bars,
 )
-
-from model.cli.command import DEFAULT_WEIGHTS, SCREEN, add_command, print_json
 from model.corpus import Corpus, Part, Songs, read_corpus
 from model.errors import RequestError
 
@@ -172,13 +168,13 @@ def _gates(options: argparse.Namespace) -> int:
     reading = read_text(weights, options.text.replace("\\n", "\n"), layer)
     held_out, part = _held_out(read_corpus(options.corpus))
     songs = held_out[: options.songs]
-    with _bars("Reading songs") as (told,):
+    with progress_bar("Reading songs") as told:
         measured = sensitivity(
             weights.network,
             weights.tokenizer,
             songs,
             layer,
-            lambda done: told(done / len(songs)),
+            lambda done: told(done, len(songs)),
         )
     units, marked = shown_units(reading, measured, options.units)
     name = options.weights.resolve().name
@@ -248,9 +244,9 @@ def _gradients(options: argparse.Namespace) -> int:
         training = FlowTraining(
             options.hidden, length, options.steps, options.minutes, options.random_seed
         )
-        with _bars(*(f"Training the {CELL_NAMES[cell]}" for cell in COMPARED)) as tell:
+        with progress_bars(*(f"Training the {CELL_NAMES[cell]}" for cell in COMPARED)) as tell:
             networks = train_cells(
-                COMPARED, characters, songs, training, lambda n, share: tell[n](share)
+                COMPARED, characters, songs, training, lambda n, share: tell[n](share, 1)
             )
         tokenizers = [characters] * len(networks)
         folders = [""] * len(networks)
@@ -262,7 +258,7 @@ def _gradients(options: argparse.Namespace) -> int:
             "characters of a text."
         )
     flows = []
-    with _bars("Measuring") as (told,):
+    with progress_bar("Measuring") as told:
         for network, tokenizer, folder in zip(networks, tokenizers, folders, strict=True):
             flows += before_and_after(
                 CELL_NAMES[network.config.cell] + folder,
@@ -273,7 +269,7 @@ def _gradients(options: argparse.Namespace) -> int:
                 options.texts,
                 options.random_seed,
             )
-            told(len(flows) / (2 * len(networks)))
+            told(len(flows), 2 * len(networks))
     unit = "characters" if {tokenizer.kind for tokenizer in tokenizers} == {"char"} else "tokens"
     draw_gradient_flow(flows, unit, how, options.out)
     if options.json:
@@ -325,8 +321,8 @@ def _recall(options: argparse.Namespace) -> int:
         for cell in COMPARED
     ]
     names = [f"{CELL_NAMES[job.cell]}, {job.distance} steps" for job in jobs]
-    with _bars(*names) as tell:
-        results = side_by_side(train_recall, jobs, lambda n, share: tell[n](share))
+    with progress_bars(*names) as tell:
+        results = side_by_side(train_recall, jobs, lambda n, share: tell[n](share, 1))
     results.sort(key=lambda result: (result.distance, COMPARED.index(result.cell)))
     draw_recall(results, jobs[0], options.out)
     if options.json:
@@ -356,22 +352,3 @@ def _held_out(corpus: Corpus) -> tuple[Songs, str]:
         if songs := corpus.part(part):
             return songs, part
     return corpus, "all"
-
-
-@contextmanager
-def _bars(*names: str) -> Iterator[list[Callable[[float], None]]]:
-    """A progress bar for each name; what is yielded takes the share that is done, 0 to 1."""
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-        console=SCREEN,
-        transient=True,
-    ) as bars:
-        tasks = [bars.add_task(name, total=1.0) for name in names]
-
-        def teller(task: TaskID) -> Callable[[float], None]:
-            return lambda share: bars.update(task, completed=share)
-
-        yield [teller(task) for task in tasks]

@@ -127,7 +127,7 @@ def _introduction(training: Any, corpus: Corpus) -> str:
     )
     return (
         f"{len(corpus):,} songs ({corpus.duplicates} duplicates dropped), "
-        f"{training.progress.tokens:,} {training.task.tokenizer.kind} tokens an epoch.{note}\n"
+        f"{training.task.stream.tokens:,} {training.task.tokenizer.kind} tokens an epoch.{note}\n"
         f"{config.layers} x {config.hidden_size} {config.cell.upper()}, "
         f"{config.parameter_count:,} parameters, vocabulary {config.vocabulary_size}."
     )

@@ -13,8 +13,8 @@ import pytest
 import safetensors.numpy
 from safetensors import safe_open
 
-from model.cells import columns
 from model.network import Gradients, Network, NetworkConfig, State, flat, views
+from model.recurrence import columns
 
 RECORD = Path(__file__).parent / "pytorch_network.safetensors"
 Arrays = dict[str, npt.NDArray[Any]]

@@ -170,8 +170,11 @@ def test_a_run_that_ends_inside_an_epoch_can_be_prolonged_from_there(
 
 def test_a_resumed_run_refuses_other_songs_and_other_sizes(corpus: Corpus, tmp_path: Path) -> None:
     begin(SMALL, corpus, tmp_path).run(tmp_path, Recorder(), after(1))
-    with pytest.raises(TrainingError, match="other songs"):
-        resume(tmp_path, Corpus(corpus[:8]))
+    first, *others = corpus
+    reversed_words = replace(first, text=first.text[::-1].strip())  # as many characters
+    for songs in (corpus[:8], [reversed_words, *others]):
+        with pytest.raises(TrainingError, match="other songs"):
+            resume(tmp_path, Corpus(songs))
     with pytest.raises(TrainingError, match="hidden cannot change"):
         resume(tmp_path, corpus, hidden=32)
     with pytest.raises(WeightsError, match="no run to resume"):
