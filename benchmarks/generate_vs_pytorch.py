@@ -1,11 +1,12 @@
 """Speed of writing against PyTorch on the same machine, both sides in turn.
 
-    python -m benchmarks.generate_vs_pytorch [--batch N ...] [--json]
+    python -m benchmarks.generate_vs_pytorch [--batch N ...] [--as-it-comes] [--json]
 
 PyTorch is no dependency: install it for this with `pip install torch`. Both sides sample from the
 softmax at the same temperature with the same parameters, one token after the other. Ours runs
-through `model.stepping` and `model.sampling`, on one thread, as lyrics are written. PyTorch takes
-the fastest of nn.LSTM with oneDNN, without it, and nn.LSTMCell, each on one thread and on all.
+through `model.stepping` and `model.sampling`. PyTorch takes the fastest of nn.LSTM with oneDNN,
+without it, and nn.LSTMCell, or with --as-it-comes nn.LSTM with oneDNN, its default; and each side
+takes the faster of one thread and all.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from rich.console import Console
 
 from benchmarks.rounds import compare, tokens_per_second
 from model.bench import TEMPERATURE
-from model.blas import one_blas_thread
+from model.blas import blas_threads
 from model.network import Network, NetworkConfig, initial_parameters
 from model.sampling import sample
 from model.stepping import Stepper
@@ -31,6 +32,8 @@ SIZES = {
     "tiny": NetworkConfig(65, 16, 24),  # to see whether it runs
 }
 WARM_UP = 20  # tokens of each sequence
+DEFAULT_CELL = "nn.LSTM with oneDNN"
+CELLS = (DEFAULT_CELL, "nn.LSTM without oneDNN", "nn.LSTMCell")
 
 
 def start(config: NetworkConfig) -> Network:
@@ -40,7 +43,7 @@ def start(config: NetworkConfig) -> Network:
 
 @contextmanager
 def ours(
-    config: NetworkConfig, batch: int, tokens: int
+    config: NetworkConfig, batch: int, tokens: int, _as_it_comes: bool
 ) -> Iterator[tuple[dict[str, Any], Callable[[], float]]]:
     """Our side, ready to write so many tokens of each sequence in a round."""
     network = start(config)
@@ -53,20 +56,25 @@ def ours(
         logits, state = stepper.step(ids, state)
         ids = sample(logits, rng.random(batch), temperature=TEMPERATURE, top_p=1.0)
 
-    with one_blas_thread():
-        _round(batch, WARM_UP, step)
-        yield {"threads": 1}, lambda: _round(batch, tokens, step)
+    def rate(threads: int) -> float:
+        with blas_threads(threads):
+            _round(batch, WARM_UP, step)
+            return _round(batch, tokens, step)
+
+    threads = max(_thread_counts(), key=rate)
+    with blas_threads(threads):
+        yield {"threads": threads}, lambda: _round(batch, tokens, step)
 
 
 @contextmanager
 def theirs(
-    config: NetworkConfig, batch: int, tokens: int
+    config: NetworkConfig, batch: int, tokens: int, as_it_comes: bool
 ) -> Iterator[tuple[dict[str, Any], Callable[[], float]]]:
-    """PyTorch's side in its fastest way, ready to write so many tokens of each sequence."""
+    """PyTorch's side, ready to write so many tokens of each sequence in a round."""
     import torch
 
-    cells = ("nn.LSTM with oneDNN", "nn.LSTM without oneDNN", "nn.LSTMCell")
-    ways = list(itertools.product(cells, sorted({1, os.cpu_count() or 1})))
+    cells = (DEFAULT_CELL,) if as_it_comes else CELLS
+    ways = list(itertools.product(cells, _thread_counts()))
 
     def rate(way: tuple[str, int]) -> float:
         step = _pytorch_step(config, batch, *way)
@@ -79,6 +87,10 @@ def theirs(
         _round(batch, WARM_UP, step)
         about = {"way": cell, "threads": threads, "version": torch.__version__}
         yield about, lambda: _round(batch, tokens, step)
+
+
+def _thread_counts() -> list[int]:
+    return sorted({1, os.cpu_count() or 1})
 
 
 def _pytorch_step(config: NetworkConfig, batch: int, cell: str, threads: int) -> Callable[[], None]:
@@ -121,19 +133,22 @@ def main() -> None:
     parser.add_argument("--size", choices=SIZES, default="words")
     parser.add_argument("--rounds", type=int, default=15, help="rounds of each side")
     parser.add_argument("--tokens", type=int, default=200, help="of each sequence in a round")
+    parser.add_argument("--as-it-comes", action="store_true", help="PyTorch's default nn.LSTM")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     options = parser.parse_args()
     config = SIZES[options.size]
     results = {}
     for batch in options.batch:
-        result = compare(ours, theirs, config, batch, options.tokens, rounds=options.rounds)
+        sides = (config, batch, options.tokens, options.as_it_comes)
+        result = compare(ours, theirs, *sides, rounds=options.rounds)
         results[str(batch)] = result.to_dict()
         if not options.json:
             console = Console(highlight=False)
             console.print(result.table(f"Writing {batch} at once, V {config.vocabulary_size}"))
             about = result.about_theirs
             console.print(
-                f"PyTorch {about['version']}: {about['way']}, {about['threads']} thread(s).\n"
+                f"PyTorch {about['version']}: {about['way']}, {about['threads']} thread(s); "
+                f"ours: {result.about_ours['threads']} thread(s).\n"
             )
     if options.json:
         print(json.dumps(results))

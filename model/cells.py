@@ -8,7 +8,7 @@ Plain cell: Elman 1990. Mogrifier: Melis et al. 2020.
 Truncated back-propagation through time: Williams & Peng 1990. Full back-propagation is the same
 with a segment as long as the text.
 
-    sigmoid(x) = 1 / (1 + exp(-x)) = (tanh(x / 2) + 1) / 2,  sigmoid' = s (1 - s),  tanh' = 1 - t^2
+    sigmoid(x) = 1 / (1 + exp(-x)),  sigmoid' = s (1 - s),  tanh' = 1 - t^2
 """
 
 import numpy as np
@@ -24,6 +24,7 @@ from model.recurrence import (
     clip_in_place,
     columns,
     input_half,
+    sigmoid_in_place,
     transposed,
     weight_gradients,
 )
@@ -161,7 +162,7 @@ class MogrifierCell(LSTMCell):
 
     and only then z_t = W_ih x + W_hh h + b, and on as in the LSTM. As the input half now waits for
     the step before it, every product is inside the loop; weight gradients still come after it.
-    2 sigmoid(a) = tanh(a / 2) + 1 = s, so ds/da = s (2 - s) / 2.
+    With s = 2 sigmoid(a), ds/da = s (2 - s) / 2.
     """
 
     rounds = 5
@@ -184,9 +185,8 @@ class MogrifierCell(LSTMCell):
                 gated, by = _round(rounds, i)
                 gate = rounds.gates[i - 1][t]
                 np.matmul(weights[f"mogrifier_{i}"], by[:, t], out=gate)
-                gate *= 0.5
-                np.tanh(gate, out=gate)
-                gate += 1
+                sigmoid_in_place(gate)
+                gate *= 2
                 np.multiply(gate, gated[0][:, t], out=gated[1][:, t])
             gates = trace.gates[t]
             np.matmul(weights["weight_ih"], trace.x[:, t], out=gates)  # (4H, D) @ (D, B)
@@ -283,13 +283,9 @@ def lstm_step(
     All arrays but the gates are (H, B); `written` is for i g, what is written to the cell.
     """
     i, f, g, o = split_gates(gates)
-    sigmoids = (gates[: 2 * len(i)], o)
-    for sigmoid in sigmoids:
-        sigmoid *= 0.5
-    np.tanh(gates, out=gates)  # one call serves all four gates
-    for sigmoid in sigmoids:
-        sigmoid += 1
-        sigmoid *= 0.5
+    sigmoid_in_place(gates[: 2 * len(i)])
+    np.tanh(g, out=g)
+    sigmoid_in_place(o)
     np.multiply(f, cell_before, out=cell)
     np.multiply(i, g, out=written)
     cell += written

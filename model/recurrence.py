@@ -139,3 +139,12 @@ def clip_in_place(error: Array, bound: float | None) -> None:
     """Bound each element of an error to [-bound, bound]."""
     if bound is not None:
         np.clip(error, -bound, bound, out=error)
+
+
+def sigmoid_in_place(z: Array) -> None:
+    """1 / (1 + exp(-z)); numpy's exp takes half the time of its tanh, of which it could be made."""
+    np.negative(z, out=z)
+    with np.errstate(over="ignore"):  # an infinite exp makes the zero that is wanted
+        np.exp(z, out=z)
+    z += 1
+    np.reciprocal(z, out=z)

@@ -5,6 +5,7 @@ import numpy.typing as npt
 
 from model.recurrence import Array
 
+BLOCK = 64  # tokens whose probabilities are summed at once
 LIKELY = 256  # tokens a row that are sorted first; they nearly always hold the whole nucleus
 
 
@@ -36,11 +37,32 @@ def sample(
 
 def _sample_all(logits: Array, draws: Array, temperature: float) -> npt.NDArray[np.int64]:
     """Sample from the whole softmax, for which nothing needs to be sorted."""
-    exps = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
-    cumulative = exps.cumsum(axis=1, dtype=np.float64)
+    rows, size = logits.shape
+    blocks = -(-size // BLOCK)
+    exps = np.zeros((rows, blocks * BLOCK), logits.dtype)
+    likelihood = exps[:, :size]
+    np.subtract(logits, logits.max(axis=1, keepdims=True), out=likelihood)
+    likelihood /= temperature
+    np.exp(likelihood, out=likelihood)
+    # a running total of blocks, then one within the block that the draw falls in
+    parts = exps.reshape(rows, blocks, BLOCK)
+    block, reach = _reached(parts @ np.ones(BLOCK, exps.dtype), draws)
+    within, _ = _reached(parts[np.arange(rows), block], reach)
+    return block * BLOCK + within
+
+
+def _reached(weights: Array, draws: Array) -> tuple[npt.NDArray[np.int64], Array]:
+    """The place in each row of weights (B, N) where draws (B,) of its total fall.
+
+    Beside it, how far into that place they fall, from 0 to below 1. A weight of zero is never it.
+    """
+    cumulative = weights.cumsum(axis=1, dtype=np.float64)
     total = cumulative[:, -1]
-    reach = np.minimum(draws * total, np.nextafter(total, 0))  # so that a token at -inf is never it
-    return np.asarray((cumulative <= reach[:, None]).sum(axis=1), np.int64)
+    reach = np.minimum(draws * total, np.nextafter(total, 0))
+    place = (cumulative > reach[:, None]).argmax(axis=1)
+    chosen = weights[np.arange(len(weights)), place]
+    before = cumulative[np.arange(len(weights)), place] - chosen
+    return place, np.clip((reach - before) / chosen, 0, np.nextafter(1, 0))
 
 
 def _sample_sorted(

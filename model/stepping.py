@@ -2,14 +2,35 @@
 
 The input half of the first layer's gates depends on the token alone, so it is computed once for
 the whole vocabulary and then looked up; above it, input and hidden state meet in one product with
-the two weight matrices side by side. A Mogrifier LSTM gates its input by the state, so there is
-nothing to look up, and the network steps as it does while training.
+the two weight matrices side by side. A single sequence is bound by how fast memory is read, and
+BLAS reads a matrix faster by columns, so such copies are kept once they are needed. A Mogrifier
+LSTM gates its input by the state, so there is nothing to look up, and the network steps as it does
+while training.
 """
+
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from model.network import Ids, Network, State
 from model.recurrence import Array, CellState
+
+
+@dataclass(frozen=True)
+class Product:
+    """A matrix (M, K) to multiply columns with."""
+
+    weight: Array
+
+    @cached_property
+    def _by_columns(self) -> Array:
+        return np.asfortranarray(self.weight)
+
+    def __call__(self, x: Array) -> Array:
+        """weight @ x, (M, B) of x (K, B)."""
+        product: Array = (self._by_columns if x.shape[1] == 1 else self.weight) @ x
+        return product
 
 
 class Stepper:
@@ -24,22 +45,24 @@ class Stepper:
         layers = [network.layer(p, number) for number in range(network.config.layers)]
         biases = [layer["bias_ih"] + layer["bias_hh"] for layer in layers]
         self._of_token = p["embedding.weight"] @ layers[0]["weight_ih"].T + biases[0]  # (V, G*H)
-        self._recurrent = layers[0]["weight_hh"]
+        self._recurrent = Product(layers[0]["weight_hh"])
         self._upper = [  # (G*H, H + H) and (G*H, 1)
-            (np.concatenate([layer["weight_ih"], layer["weight_hh"]], axis=1), bias[:, None])
-            for layer, bias in zip(layers[1:], biases[1:], strict=True)
+            (Product(np.concatenate([layer["weight_ih"], layer["weight_hh"]], axis=1)), bias)
+            for layer, bias in zip(layers[1:], (bias[:, None] for bias in biases[1:]), strict=True)
         ]
+        self._projection = Product(p["projection.weight"]) if "projection.weight" in p else None
+        self._decoder = Product(network.decoder_weight)
 
     def step(self, ids: Ids, state: State) -> tuple[Array, State]:
         """One token for each of B sequences: ids (B,) -> logits (B, V) and the next state."""
         if not self._plain:
             return self.network.step(ids, state)
         cell = self.network.cell
-        z = self._recurrent @ state[0][0]  # (G*H, H) @ (H, B)
+        z = self._recurrent(state[0][0])  # (G*H, H) @ (H, B)
         z += self._of_token[ids].T
         after: list[CellState] = [cell.advance(z, state[0])]
-        for (weight, bias), before in zip(self._upper, state[1:], strict=True):
-            z = weight @ np.concatenate([after[-1][0], before[0]])  # (G*H, 2H) @ (2H, B)
+        for (product, bias), before in zip(self._upper, state[1:], strict=True):
+            z = product(np.concatenate([after[-1][0], before[0]]))  # (G*H, 2H) @ (2H, B)
             z += bias
             after.append(cell.advance(z, before))
         return self._logits(after[-1][0]), tuple(after)
@@ -47,6 +70,8 @@ class Stepper:
     def _logits(self, top: Array) -> Array:
         """Logits (B, V) of the last layer's hidden state (H, B)."""
         p = self.network.parameters
-        if "projection.weight" in p:
-            top = p["projection.weight"] @ top + p["projection.bias"][:, None]
-        return self.network.logits(top)
+        if self._projection is not None:
+            top = self._projection(top) + p["projection.bias"][:, None]
+        if top.shape[1] > 1:
+            return self.network.logits(top)
+        return self._decoder(top).T + p["decoder.bias"]

@@ -54,3 +54,9 @@ def test_a_flat_distribution_over_a_large_vocabulary_is_sampled_from_all_of_it()
     }
     assert len(seen) == 50
     assert max(seen) > 4500
+
+
+def test_tokens_of_a_large_vocabulary_come_as_often_as_their_probability() -> None:
+    logits = np.random.default_rng(1).normal(0, 2, 300)
+    expected = np.exp(logits) / np.exp(logits).sum()
+    np.testing.assert_allclose(frequencies(1, 1, logits), expected, atol=2e-4)
