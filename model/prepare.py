@@ -2,79 +2,48 @@
 
 Old books are mostly not songs. Kept are passages of short lines that rhyme (see stanzas.py), in
 English words of today, without slurs, each once. Songs that are already in the corpus format are
-kept as they stand, but for slurs and copies. The result depends on nothing but the sources.
+kept with all their lines, but for slurs and copies. The result depends on nothing but the sources.
 """
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 from rich.table import Table
 
-from model.corpus import Song, normalized_text, parse_songs, same_words_key, text_files, write_songs
+from model.corpus import Song, normalized_text, parse_songs, text_files, write_songs
 from model.errors import CorpusError
+from model.near_copies import SHINGLE_WORDS, SeenText
+from model.passage_flaws import FEWEST_LINES, Reason, flaw, slurs
 from model.raw_verse import (
     book_text,
     clean_line,
+    is_page_mark,
     is_poetry_corpus,
     is_song_file,
+    plain_marks,
     poetry_lines,
     without_stop,
 )
-from model.rhyme import end_rhyme_rate, is_word, last_word, syllables, words
-from model.stanzas import rhyme_partners, rhyming_spans, stanza_breaks
+from model.rhyme import end_rhyme_rate, syllables, words
+from model.stanzas import rhyme_partners, rhyming_spans, stanza_breaks, whole_stanzas
 
 FEWEST_SYLLABLES = 3  # of a line
-MOST_SYLLABLES = 11
-FEWEST_LINES = 8  # of a passage
+MOST_SYLLABLES = 13
 MOST_LINES = 40  # a longer passage is cut between stanzas
 LONGEST_PRINTED_STANZA = 16  # a longer one is cut where its rhymes allow
-LEAST_RHYME = 0.6  # share of a passage's lines that rhyme inside their stanza
-MOST_UNKNOWN = 0.04  # share of words that the pronouncing dictionary lacks
-MOST_ARCHAIC = 0.02  # share of words such as "thee" and "hath"
-MOST_NAMES = 0.04  # share of words with a capital inside a line
-MOST_SEEN_LINES = 0.4  # share of lines that stand in an earlier passage
+MOST_SEEN = 0.4  # share of runs of five words that stand in earlier passages
+MOST_LEFT_OUT = 0.2  # the same for text that is to be left out: none of it may slip in
 
-# On the word list for another meaning than verse has in mind.
-HARMLESS_IN_VERSE = frozenset(
-    {
-        "bondage",
-        "domination",
-        "escort",
-        "grope",
-        "hoe",
-        "hoes",
-        "intercourse",
-        "snatch",
-        "spunk",
-        "suck",
-        "sucks",
-        "undressing",
-    }
-)
-
-_NAME = re.compile(r"(?<=[a-z,'] )\"?[A-Z][a-z]")
 _QUOTE = re.compile('"')
 _BLANK_LINES_BETWEEN_POEMS = 3
-
-
-class Reason:
-    """Why lines were not kept, as the report's table calls it."""
-
-    NOT_VERSE = "not verse: prose, headings, notes, markup, very long or short lines"
-    NO_RHYME = "do not rhyme"
-    SHORT = f"passage of fewer than {FEWEST_LINES} lines"
-    ENGLISH = "words that are not today's English"
-    ARCHAIC = "too archaic"
-    NAMES = "too many names"
-    SLUR = "slurs or obscene words"
-    COPY = "copies of earlier passages"
+_WORDS_AT_ONCE = 10_000  # of what is left out: so much of it is held at a time
 
 
 @dataclass
@@ -100,15 +69,23 @@ class PrepareReport:
         return table
 
 
-def prepare(sources: Sequence[Path], out: Path, *, console: Console | None = None) -> PrepareReport:
+def prepare(
+    sources: Sequence[Path],
+    out: Path,
+    *,
+    leave_out: Sequence[Path] = (),
+    console: Console | None = None,
+) -> PrepareReport:
     """Read sources (files or folders of them), write the corpus `out`, and say what was kept.
 
-    Shows a progress bar on `console` (default: standard error). Raises CorpusError.
+    Nothing is kept that repeats the text of `leave_out` (files or folders too). Shows a progress
+    bar on `console` (default: standard error). Raises CorpusError.
     """
-    files = _files(sources)
+    files, unwanted = _files(sources), _files(leave_out)
     report = PrepareReport()
     with Progress(console=console or Console(stderr=True), transient=True) as progress:
-        write_songs(_kept_songs(files, report, progress), out)
+        left_out = _text_of(unwanted, progress) if unwanted else None
+        write_songs(_kept_songs(files, left_out, report, progress), out)
     report.rhyme_rate /= max(report.lines, 1)
     return report
 
@@ -128,17 +105,47 @@ def _files(sources: Iterable[Path]) -> list[Path]:
     return list(files.values())
 
 
-def _kept_songs(files: Sequence[Path], report: PrepareReport, progress: Progress) -> Iterator[Song]:
-    seen_songs: set[str] = set()
-    verse = _VerseFilter(report.dropped)
+def _text_of(files: Sequence[Path], progress: Progress) -> SeenText:
+    """All that the files say, verse or not, spelled as passages are."""
+    text = SeenText()
+    for path, advance in _in_turn(files, progress):
+        if is_poetry_corpus(path):
+            raw_lines = poetry_lines(path, advance)
+        else:
+            raw_lines = iter(book_text(path).split("\n"))
+        recent: list[str] = []
+        for raw in raw_lines:
+            recent += words(clean_line(raw) or raw) if raw is not None else []
+            if len(recent) > _WORDS_AT_ONCE:
+                text.add(recent)
+                recent = recent[1 - SHINGLE_WORDS :]
+        text.add(recent)
+    return text
+
+
+def _in_turn(
+    files: Sequence[Path], progress: Progress
+) -> Iterator[tuple[Path, Callable[[int], None]]]:
+    """Each file, and what to tell how many of its bytes have been read."""
     task = progress.add_task("reading", total=sum(path.stat().st_size for path in files))
     done = 0
-
-    def advance(position: int) -> None:
-        progress.update(task, completed=done + position)
-
     for path in files:
-        progress.update(task, description=path.name)
+        progress.update(task, description=path.name, completed=done)
+        yield path, partial(_advance, progress, task, done)
+        done += path.stat().st_size
+    progress.update(task, completed=done)
+
+
+def _advance(progress: Progress, task: TaskID, before: int, position: int) -> None:
+    progress.update(task, completed=before + position)
+
+
+def _kept_songs(
+    files: Sequence[Path], left_out: SeenText | None, report: PrepareReport, progress: Progress
+) -> Iterator[Song]:
+    kept = SeenText()
+    verse = _VerseFilter(report.dropped)
+    for path, advance in _in_turn(files, progress):
         if is_poetry_corpus(path):
             songs = verse.songs(poetry_lines(path, advance))
         elif is_song_file(text := book_text(path)):
@@ -146,18 +153,19 @@ def _kept_songs(files: Sequence[Path], report: PrepareReport, progress: Progress
         else:
             songs = verse.songs(iter(text.split("\n")))
         for song in songs:
-            key = same_words_key(song.text)
-            if key in seen_songs:
+            found = [word for line in song.lines or [song.text] for word in words(line)]
+            if left_out and left_out.share(found) > MOST_LEFT_OUT:
+                report.dropped[Reason.LEFT_OUT] += len(song.lines)
+                continue
+            if kept.share(found) > MOST_SEEN:
                 report.dropped[Reason.COPY] += len(song.lines)
                 continue
-            seen_songs.add(key)
+            kept.add(found)
             report.passages += 1
             report.lines += len(song.lines)
             report.characters += len(song.text)
             report.rhyme_rate += end_rhyme_rate(song.stanzas) * len(song.lines)
             yield song
-        done += path.stat().st_size
-        advance(0)
     if not report.passages:
         names = ", ".join(path.name for path in files)
         raise CorpusError(f"There is no passage that rhymes like a song in {names}.")
@@ -166,7 +174,7 @@ def _kept_songs(files: Sequence[Path], report: PrepareReport, progress: Progress
 def _clean_songs(songs: Iterable[Song], dropped: Counter[str]) -> Iterator[Song]:
     for song in songs:
         if slurs().isdisjoint(words(song.text)):
-            yield song
+            yield replace(song, text=normalized_text(plain_marks(song.text)) or song.text)
         else:
             dropped[Reason.SLUR] += len(song.lines)
 
@@ -184,14 +192,13 @@ class _VerseFilter:
 
     def __init__(self, dropped: Counter[str]) -> None:
         self._dropped = dropped
-        self._seen_lines: set[str] = set()
 
     def songs(self, raw_lines: Iterator[str | None]) -> Iterator[Song]:
         """The song-like passages among the lines; None or many blank lines part two poems."""
         for run in self._runs(raw_lines):
             partners = rhyme_partners(run.lines)
             kept = 0
-            for start, end in rhyming_spans(partners):
+            for start, end in whole_stanzas(rhyming_spans(partners), run.breaks, len(partners)):
                 kept += end - start
                 near = [
                     [j - start for j in partners[i] if start <= j < end] for i in range(start, end)
@@ -199,7 +206,7 @@ class _VerseFilter:
                 inner = [b - start for b in run.breaks if start < b < end]
                 stanzas = _stanzas(run.lines[start:end], near, inner)
                 for passage in _passages(stanzas):
-                    if reason := self._flaw(passage):
+                    if reason := flaw(passage):
                         self._drop(sum(map(len, passage)), reason)
                     else:
                         yield Song(None, None, normalized_text(_text(passage)))
@@ -210,6 +217,9 @@ class _VerseFilter:
         for raw in raw_lines:
             if raw is not None and not raw.strip():
                 blank += 1
+                continue
+            if raw is not None and is_page_mark(raw):
+                self._drop(1, Reason.NOT_VERSE)
                 continue
             line = clean_line(raw) if raw is not None else None
             if raw is not None and (line is None or not _can_be_sung(line)):
@@ -239,34 +249,9 @@ class _VerseFilter:
         if lines:
             self._dropped[reason] += lines
 
-    def _flaw(self, passage: list[list[str]]) -> str | None:
-        """Why the passage is not kept; None if it is."""
-        lines = [line for stanza in passage for line in stanza]
-        if len(lines) < FEWEST_LINES:
-            return Reason.SHORT
-        found = [word for line in lines for word in words(line)]
-        allowed, archaic = len(found), archaic_words()
-        if not obscene_words().isdisjoint(found):
-            return Reason.SLUR
-        if sum(not _known(word) for word in found) > MOST_UNKNOWN * allowed:
-            return Reason.ENGLISH
-        if sum(word in archaic for word in found) > MOST_ARCHAIC * allowed:
-            return Reason.ARCHAIC
-        if sum(len(_NAME.findall(line)) for line in lines) > MOST_NAMES * allowed:
-            return Reason.NAMES
-        if end_rhyme_rate(passage) < LEAST_RHYME:
-            return Reason.NO_RHYME
-        keys = [" ".join(words(line)) for line in lines]
-        if sum(key in self._seen_lines for key in keys) > MOST_SEEN_LINES * len(keys):
-            return Reason.COPY
-        self._seen_lines.update(keys)
-        return None
-
 
 def _can_be_sung(line: str) -> bool:
-    found = words(line)
-    count = sum(map(syllables, found))
-    return FEWEST_SYLLABLES <= count <= MOST_SYLLABLES and bool(last_word(line))
+    return FEWEST_SYLLABLES <= sum(map(syllables, words(line))) <= MOST_SYLLABLES
 
 
 def _stanzas(lines: list[str], partners: list[list[int]], breaks: list[int]) -> list[list[str]]:
@@ -317,33 +302,3 @@ def _quotes_pair_up(text: str) -> bool:
             return False
         is_open = opens
     return not is_open
-
-
-@cache
-def _known(word: str) -> bool:
-    return is_word(word)
-
-
-@cache
-def slurs() -> frozenset[str]:
-    """Words that insult people for what they are; the file says more."""
-    return _word_list("slurs.txt")
-
-
-@cache
-def archaic_words() -> frozenset[str]:
-    """Words that date a text, such as "hath" and "thou"."""
-    return _word_list("archaic.txt")
-
-
-@cache
-def obscene_words() -> frozenset[str]:
-    """The slurs, and the words of the list that glin-profanity maintains."""
-    from glin_profanity.data.dictionary import DictionaryLoader
-
-    return slurs() | frozenset(DictionaryLoader().get_words("english")) - HARMLESS_IN_VERSE
-
-
-def _word_list(name: str) -> frozenset[str]:
-    lines = Path(__file__).with_name(name).read_text("utf-8").splitlines()
-    return frozenset(line for line in lines if line and not line.startswith("#"))

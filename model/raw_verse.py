@@ -18,22 +18,29 @@ from model.corpus import SEPARATOR, read_bytes
 from model.errors import CorpusError
 from model.rhyme import is_word
 
-MOST_CHARACTERS = 60  # of a line that is sung rather than read
+MOST_CHARACTERS = 66  # of a line that is sung rather than read
 POETRY_SUFFIXES = (".ndjson", ".ndjson.gz", ".jsonl", ".jsonl.gz")
 
-_START = re.compile(r"\*\*\* ?START OF (?:THE|THIS) PROJECT GUTENBERG.*|\*END\*?THE SMALL PRINT.*")
+_START = re.compile(  # the title may take two lines
+    r"\*\*\* ?START OF (?:THE|THIS) PROJECT GUTENBERG(?:[^*]{0,300}\*\*\*|.*)"
+    r"|\*END\*?THE SMALL PRINT.*"
+)
 _END = re.compile(
     r"\*\*\* ?END OF (?:THE|THIS) PROJECT GUTENBERG|End of (?:the )?Project Gutenberg"
 )
 _HEADER = re.compile(r"\s*(title|genre)\s*:", re.IGNORECASE)
 
-_PLAIN = str.maketrans(
+_MARKS = str.maketrans(
     {
         **dict.fromkeys("\u2018\u2019\u201a\u02bc\u00b4`", "'"),
         **dict.fromkeys("\u201c\u201d\u201e\u00ab\u00bb", '"'),
         **dict.fromkeys("\u2013\u2014\u2015\u2012", "--"),
         "\u2026": "...",
         "\u00a0": " ",
+    }
+)
+_LETTERS = str.maketrans(
+    {
         "\u00e6": "ae",
         "\u00c6": "Ae",
         "\u0153": "oe",
@@ -44,10 +51,15 @@ _NOTE_MARK = re.compile(r"\s*[\[({]\s*(?:\d{1,4}|[a-z*]|[Nn]ote \d+)\s*[\])}]|\s
 _LINE_NUMBER = re.compile(r"\s+\d{1,4}\.?$|^\d{1,4}\.?\s+")
 _NOT_SUNG = re.compile(r"[^A-Za-z \"'(),.:!?-]")
 _DASH = re.compile(r"\s*([,;:.!?]?)\s*-{2,}\s*([,;:.!?]?)\s*")
+_PAGE_MARK = re.compile(r"[\[{(]\s*(?:(?:Pg|[Pp]age|p\.)\s*)?\d{1,4}\s*[\]})]")
+_HALF_BRACKETED = re.compile(  # as editors print what some sources lack; notes are told by a word
+    r"\[(?!(?:Foot|Side)?[Nn]ote|Illustr|Music|Trans)(?=[A-Z\"'])[^\[\]]*|[^\[\]]*\]"
+)
+_CITATION = re.compile(r"(?<!')\b(?=[ivxlc]{2})x?[clx]?x{0,3}(?:ix|iv|v?i{0,3})\.?[\"')]*$")
 _SPACES = re.compile(r"\s{2,}")
 _STOPS = re.compile(r"[\s,;:.\-]+([\"')]*)$")
 _FIRST_LETTER = re.compile(r"[\"'(]*[A-Z]")
-_SHOUTED = re.compile(r"\b[A-Z]{2,}\b")
+_SHOUTED = re.compile(r"\b[A-Z]{2,}(?:'[A-Z]+)*\b|\b[A-Z]'[A-Z]+\b")
 _OPENING_QUOTE = re.compile(r"(?<![A-Za-z])'(?=[A-Z](?!i[ls]\b|was\b|were\b|wixt\b|ill\b|w[ai]))")
 _CLOSING_QUOTE = re.compile(r"(?<=[,.!?;:])'(?![A-Za-z])")
 _ELIDED = re.compile(r"'?\b[A-Za-z]+(?:'[a-z]+)+\b|'[Tt](?:is|was|were|will|would)\b")
@@ -144,8 +156,8 @@ def book_text(path: Path) -> str:
         text = data.decode("latin-1")
     if start := _START.search(text):
         text = text[start.end() :]
-        if end := _END.search(text):
-            text = text[: end.start()]
+    if end := _END.search(text):
+        text = text[: end.start()]
     return text
 
 
@@ -164,19 +176,25 @@ def clean_line(raw: str) -> str | None:
     line = raw.strip()
     if not line.isascii():
         line = "".join(
-            c for c in unicodedata.normalize("NFKD", line.translate(_PLAIN)) if c.isascii()
+            c
+            for c in unicodedata.normalize("NFKD", line.translate(_MARKS).translate(_LETTERS))
+            if c.isascii()
         )
     line = line.replace("`", "'")
     if _NOT_SUNG.search(line):
         line = _LINE_NUMBER.sub("", _NOTE_MARK.sub("", line))
         line = line.replace("_", "").replace("=", "").replace(";", ",")
+        if _HALF_BRACKETED.fullmatch(line):
+            line = line.strip("[]")
         if _NOT_SUNG.search(line):
             return None
     if "--" in line:
-        line = _DOUBLED_COMMA.sub(r"\1", _DASH.sub(_without_dash, line))
+        line = _without_dashes(line)
     line = _SPACES.sub(" ", line).strip().lstrip(" ,")
     if not _FIRST_LETTER.match(line) or _LABEL.match(line) or _HEADER.match(line):
         return None
+    if _CITATION.search(line):
+        return None  # "Luke viii."
     if not _SMALL_WORD.search(line) and len(_CAPITAL_INSIDE.findall(line)) > 1:
         return None  # "The Song of the Shirt": every long word has a capital
     if _SHOUTED.search(line):
@@ -193,6 +211,19 @@ def clean_line(raw: str) -> str | None:
     return line if len(line) <= MOST_CHARACTERS + 1 else None
 
 
+def is_page_mark(raw: str) -> bool:
+    """Whether a line is nothing but a page number in brackets, which may stand inside a poem."""
+    return _PAGE_MARK.fullmatch(raw.strip()) is not None
+
+
+def plain_marks(text: str) -> str:
+    """The text with straight quotes and, in place of dashes, commas or the stop beside them."""
+    text = text.translate(_MARKS)
+    if "--" in text:
+        text = "\n".join(_without_dashes(line) for line in text.split("\n"))
+    return text
+
+
 def without_stop(line: str) -> str:
     """The line without the comma, colon or full stop at its end, which songs do not write."""
     return _STOPS.sub(r"\1", line)
@@ -200,12 +231,16 @@ def without_stop(line: str) -> str:
 
 def _record(data: bytes, path: Path, number: int) -> dict[str, str]:
     try:
-        record = json.loads(data)
+        record = json.loads(str(data, "utf-8"))  # faster than to let it find the encoding
     except ValueError as error:
         raise CorpusError(f"{path}, line {number}: this is not a JSON object.") from error
     if not isinstance(record, dict) or not isinstance(record.get("s"), str):
         raise CorpusError(f'{path}, line {number}: there is no line of verse under the key "s".')
     return record
+
+
+def _without_dashes(line: str) -> str:
+    return _DOUBLED_COMMA.sub(r"\1", _DASH.sub(_without_dash, line)).strip().lstrip(" ,")
 
 
 def _without_dash(match: re.Match[str]) -> str:
@@ -215,6 +250,8 @@ def _without_dash(match: re.Match[str]) -> str:
 def _spoken(match: re.Match[str]) -> str:
     """A word in capitals in small letters; the line's first keeps its capital."""
     word = match[0].lower()
+    if word.startswith("i'"):  # "I'LL"
+        return word.capitalize()
     return word.capitalize() if not match.string[: match.start()].strip("\"'( ") else word
 
 

@@ -5,7 +5,7 @@ five of any eight lines are. Breaks are then placed (by dynamic programming) so 
 inside a stanza, sentences end with it, and four lines are the rule.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from model.rhyme import guessed_rhyming_parts, last_word
 
@@ -56,6 +56,32 @@ def rhyming_spans(partners: Sequence[Sequence[int]]) -> Iterator[tuple[int, int]
         if last > first:
             yield first, last + 1
         start = end
+
+
+def whole_stanzas(
+    spans: Iterable[tuple[int, int]], breaks: Sequence[int], count: int
+) -> Iterator[tuple[int, int]]:
+    """The spans (of `count` lines), widened to whole stanzas where those are printed.
+
+    breaks: where printed stanzas begin, without the first; where there are none, spans stay as they
+    are. No more than REACH lines are added at either end. Spans that then meet become one.
+    """
+    if not breaks:
+        yield from spans
+        return
+    last: tuple[int, int] | None = None
+    for start, end in spans:
+        begin = max(edge for edge in (0, *breaks) if edge <= start)
+        finish = min(edge for edge in (*breaks, count) if edge >= end)
+        start = begin if start - begin <= REACH else start
+        end = finish if finish - end <= REACH else end
+        if last and start <= last[1]:
+            start = last[0]
+        elif last:
+            yield last
+        last = (start, end)
+    if last:
+        yield last
 
 
 def _outermost_rhymes(partners: Sequence[Sequence[int]], start: int, end: int) -> tuple[int, int]:

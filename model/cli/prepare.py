@@ -16,12 +16,20 @@ def add_prepare(commands: Any) -> None:
         _prepare,
     )
     command.add_argument("sources", nargs="+", type=Path, metavar="SOURCE", help="what to read")
+    command.add_argument(
+        "--leave-out",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="PATH",
+        help="keep nothing that repeats this file, or the files of this folder (repeatable)",
+    )
     command.add_argument("--out", type=Path, required=True, help="corpus file to write")
 
 
 def _prepare(options: argparse.Namespace) -> int:
     from model.prepare import prepare
 
-    report = prepare(options.sources, options.out)
+    report = prepare(options.sources, options.out, leave_out=options.leave_out)
     SCREEN.print(report.table())
     return 0

@@ -3,17 +3,20 @@
 import gzip
 import io
 import json
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from model.cli import main
 from model.corpus import Song, read_corpus, write_songs
 from model.errors import CorpusError
+from model.near_copies import SeenText
 from model.prepare import PrepareReport, prepare
-from model.raw_verse import clean_line, without_stop
-from model.stanzas import rhyme_partners, rhyming_spans, stanza_breaks
+from model.raw_verse import book_text, clean_line, without_stop
+from model.stanzas import rhyme_partners, rhyming_spans, stanza_breaks, whole_stanzas
 
 POEM = """The rain is falling on the town,
 The lights are low, the roofs are wet;
@@ -46,9 +49,16 @@ def poetry_file(path: Path, lines: list[str], **extra: object) -> Path:
     return path
 
 
-def prepared(out: Path, *sources: Path) -> tuple[list[Song], PrepareReport]:
-    report = prepare(sources, out, console=Console(file=io.StringIO()))
+def prepared(
+    out: Path, *sources: Path, leave_out: Sequence[Path] = ()
+) -> tuple[list[Song], PrepareReport]:
+    report = prepare(sources, out, leave_out=leave_out, console=Console(file=io.StringIO()))
     return list(read_corpus(out)), report
+
+
+def text_file(path: Path, *parts: list[str]) -> Path:
+    path.write_text("\n\n\n\n".join("\n".join(part) for part in parts), "utf-8")
+    return path
 
 
 @pytest.fixture
@@ -102,6 +112,59 @@ def test_a_gutenberg_book_keeps_its_stanzas_and_loses_licence_and_title(
     assert songs[0].lines[3] == "And no amie has come home as yet"
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            "***START OF THE PROJECT GUTENBERG EBOOK SONGS\nOF THE PEOPLE***",
+            "***END OF THE PROJECT GUTENBERG EBOOK SONGS***",
+        ),
+        ("*END*THE SMALL PRINT! FOR PUBLIC DOMAIN ETEXTS*", "End of Project Gutenberg's Songs"),
+        ("*** START OF THIS PROJECT GUTENBERG EBOOK SONGS ***", ""),
+        (None, "End of the Project Gutenberg EBook of Songs"),
+    ],
+)
+def test_the_licence_is_cut_off_in_all_its_forms(
+    tmp_path: Path, before: str | None, after: str
+) -> None:
+    head = "" if before is None else f"Licence.\n{before}\n"
+    tail = f"{after}\nLicence.\n" if after else ""
+    source = tmp_path / "book.txt"
+    source.write_text(f"{head}\nA song\n\n{tail}", "utf-8")
+    assert book_text(source).split() == ["A", "song"]
+
+
+def test_notes_prose_and_page_numbers_in_a_book_are_not_sung(tmp_path: Path, out: Path) -> None:
+    source = text_file(
+        tmp_path / "book.txt",
+        PROSE,
+        [*POEM[:2], "[Pg 12]", *POEM[2:4], "", *POEM[4:8], "", *POEM[8:]],
+        ["[Footnote 1: This is what they call the bus", "in the north of the country.]"],
+        ["[Illustration: THE BUS]", "", "{12}", "", "*   *   *   *"],
+    )
+    songs, report = prepared(out, source)
+    assert [[len(stanza) for stanza in song.stanzas] for song in songs] == [[4, 4, 4]]
+    assert report.dropped == {
+        "not verse: prose, headings, notes, markup, very long or short lines": 9
+    }
+
+
+def test_a_printed_stanza_is_kept_whole_though_its_first_lines_do_not_rhyme(
+    tmp_path: Path, out: Path
+) -> None:
+    stanza = ["The morning brings an orange", "And then it brings the month", *OTHER_POEM[:2]]
+    lines = [*stanza, *OTHER_POEM[2:4], "", *OTHER_POEM[4:], "", *POEM[:4]]
+    songs, _ = prepared(out, text_file(tmp_path / "book.txt", lines))
+    assert [len(stanza) for stanza in songs[0].stanzas] == [6, 4, 4]
+    assert songs[0].lines[0] == "The morning brings an orange"
+
+
+def test_spans_grow_to_printed_stanzas_only_where_little_is_missing() -> None:
+    assert list(whole_stanzas([(2, 9), (30, 40)], [4, 10, 20, 44], 50)) == [(0, 10), (30, 40)]
+    assert list(whole_stanzas([(2, 9), (11, 20)], [4, 12], 20)) == [(0, 20)]
+    assert list(whole_stanzas([(2, 9)], [], 10)) == [(2, 9)]
+
+
 def test_songs_in_the_corpus_format_stay_as_they_are(tmp_path: Path, out: Path) -> None:
     songs = [
         Song("Bus", "folk", "[Verse 1]\nno rhyme here, at all;\n\n[Chorus]\nla"),
@@ -113,6 +176,16 @@ def test_songs_in_the_corpus_format_stay_as_they_are(tmp_path: Path, out: Path) 
     kept, report = prepared(out, tmp_path / "mine.txt")
     assert kept == [songs[0], songs[3]]
     assert sorted(report.dropped.values()) == [1, 2]
+
+
+def test_songs_in_the_corpus_format_get_plain_quotes_and_no_dashes(
+    tmp_path: Path, out: Path
+) -> None:
+    text = "[Verse 1]\nI said \u2018wait\u2019\u2014and you said \u201cno\u201d\u2026"
+    text += "\nÆgir \u2013 come\u2014"
+    write_songs([Song("\u201cNo\u201d", None, text)], tmp_path / "mine.txt")
+    kept, _ = prepared(out, tmp_path / "mine.txt")
+    assert kept[0].text == "[Verse 1]\nI said 'wait', and you said \"no\"...\nÆgir, come,"
 
 
 def test_a_folder_is_read_with_all_its_forms_and_each_file_once(tmp_path: Path, out: Path) -> None:
@@ -130,8 +203,9 @@ def test_a_folder_is_read_with_all_its_forms_and_each_file_once(tmp_path: Path, 
     [
         ("single", "coon", "slurs"),
         ("The", "Thou", "archaic"),
-        (" the ", " swevene ", "today's English"),
+        ("the", "swevene", "today's English"),
         (" the ", " Nelly ", "names"),
+        (" a ", " o' ", "dialect"),
     ],
 )
 def test_a_passage_is_dropped_for_its_words(
@@ -150,7 +224,50 @@ def test_lines_that_do_not_rhyme_and_near_copies_are_dropped(tmp_path: Path, out
     songs, report = prepared(out, poetry_file(tmp_path / "a.ndjson", lines))
     assert len(songs) == 1
     assert report.dropped["do not rhyme"] == 12
-    assert report.dropped["copies of earlier passages"] == 12
+    assert report.dropped["near-copies of earlier passages"] == 12
+
+
+@pytest.mark.parametrize("name", ["left.txt", "left.ndjson.gz"])
+def test_what_is_left_out_is_not_kept_in_any_other_form_either(
+    tmp_path: Path, out: Path, name: str
+) -> None:
+    folder = tmp_path / "left"
+    folder.mkdir()
+    if name.endswith(".txt"):
+        text_file(folder / name, PROSE, POEM)
+    else:
+        poetry_file(folder / name, [*PROSE, *POEM])
+    changed = [line.upper() if i == 1 else f"  {line} [{i}]" for i, line in enumerate(POEM)]
+    other_cut = [*POEM[4:], *OTHER_POEM]
+    source = poetry_file(tmp_path / "a.ndjson", [*changed[:1], *POEM[1:], "1", *other_cut])
+    songs, report = prepared(
+        out, source, text_file(tmp_path / "b.txt", OTHER_POEM), leave_out=[folder]
+    )
+    assert [song.lines[0] for song in songs] == ["The wind came over the hill last night"]
+    assert report.dropped["near-copies of what is to be left out"] == 12 + 16
+
+
+def test_the_command_takes_what_to_leave_out(
+    tmp_path: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = text_file(tmp_path / "a.txt", POEM, OTHER_POEM)
+    left = text_file(tmp_path / "left.txt", POEM)
+    arguments = ["prepare", str(source), "--leave-out", str(left), "--out", str(out)]
+    assert main(arguments) == 0
+    assert [len(song.lines) for song in read_corpus(out)] == [8]
+    assert "left out" in capsys.readouterr().err
+    assert main([*arguments, "--leave-out", str(tmp_path / "nowhere")]) == 2
+
+
+def test_a_passage_that_is_mostly_an_earlier_one_is_told_however_it_is_cut() -> None:
+    poem, other = (" ".join(lines).lower().split() for lines in (POEM, OTHER_POEM))
+    seen = SeenText()
+    assert seen.share(poem) == 0.0
+    seen.add(poem)
+    assert seen.share(poem) == seen.share(poem[20:60]) == 1.0
+    assert seen.share(other) == 0.0
+    assert 0.4 < seen.share([*poem[:45], *other[:40]]) < 0.6
+    assert seen.share(["no"]) == 0.0
 
 
 def test_a_long_poem_is_cut_between_stanzas(tmp_path: Path, out: Path) -> None:
@@ -193,6 +310,9 @@ def test_the_table_says_what_was_kept_and_why_the_rest_was_not(tmp_path: Path, o
         ("That dream is o'er;", "That dream is o'er"),
         ("'Twas ev'ry night; 't is done", "It was every night, it's done"),
         ("Tho' th' exulting foe to-morrow comes", "Though the exulting foe tomorrow comes"),
+        ("2 [With gust their heart approves", "With gust their heart approves"),
+        ("All that the world relates;]", "All that the world relates"),
+        ("SHERIDAN'S coming, and I'LL go", "Sheridan's coming, and I'll go"),
         ("THE sun was sinking    45", "The sun was sinking"),
         ("And blessèd be the day…", "And blessed be the day"),
         ("Rock 'n' roll, get 'em, I'd go", "Rock 'n' roll, get 'em, I'd go"),
@@ -214,6 +334,9 @@ def test_a_line_is_written_as_songs_write_it(raw: str, clean: str) -> None:
         "IV. The House",
         "In 1802 he went to sea",
         "title: A Song",
+        "She is not dead, but sleeps. Luke viii.",
+        "[Footnote 3: The man who wrote this",
+        "[Aside.]",
         "Μῆνιν ἄειδε θεά",
         "A line so long that no one in the world could ever sing it in a breath",
     ],
