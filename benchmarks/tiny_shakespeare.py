@@ -27,9 +27,9 @@ from model.network import Ids, Network
 from model.options import TrainingConfig
 from model.progress import ProgressView
 from model.task import Task
-from model.tokenizer import train_tokenizer
 from model.tokens import PlainStream
 from model.training import Training
+from model.vocabulary import train_tokenizer
 from model.weights import load_weights
 
 CONFIG = Path(__file__).with_suffix(".toml")

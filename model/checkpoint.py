@@ -18,7 +18,7 @@ from model.averaging import AveragingState
 from model.errors import WeightsError
 from model.network import Network, NetworkConfig
 from model.recurrence import Array
-from model.tokenizer import tokenizer_from_json
+from model.vocabulary import tokenizer_from_json
 from model.weights import Weights, write_file
 
 LAST = "last.safetensors"

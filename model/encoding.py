@@ -7,7 +7,7 @@ or heading: four spans of ids are then what is left to take.
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, cycle
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,8 @@ Entry = np.dtype(
     ]
 )
 Numbers = npt.NDArray[np.int64]
-# From texts to their ids, one text's behind the other's, and how many each has.
+# From texts, four a song (genre, title, heading, text), to their ids one after another;
+# and how many each has.
 Encode = Callable[[Sequence[str]], tuple[Numbers, Numbers]]
 
 
@@ -68,12 +69,14 @@ def span_begins(entries: np.ndarray) -> Numbers:
 
 
 def _encoder(tokenizer: Tokenizer) -> Encode:
-    """Encodes many texts at once, each as the tokenizer's `encode` does."""
+    """Encodes many texts at once; headings and texts as whole lines."""
     if isinstance(tokenizer, CharacterTokenizer):
         return _character_encoder(tokenizer)
 
+    encoders = (*[tokenizer.encode] * 2, *[tokenizer.encode_lines] * 2)
+
     def encode(texts: Sequence[str]) -> tuple[Numbers, Numbers]:
-        rows = [tokenizer.encode(text) for text in texts]
+        rows = [encode(text) for encode, text in zip(cycle(encoders), texts, strict=False)]
         lengths = np.fromiter(map(len, rows), np.int64, len(rows))
         return np.fromiter(chain.from_iterable(rows), np.int64, lengths.sum()), lengths
 

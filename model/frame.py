@@ -42,8 +42,8 @@ def frame_song(tokenizer: Tokenizer, song: Song) -> FramedSong:
     return FramedSong(
         [GENRE, *tokenizer.encode(song.genre)] if song.genre else [],
         [TITLE, *tokenizer.encode(song.title)] if song.title else [],
-        tokenizer.encode(heading),
-        tokenizer.encode(text),
+        tokenizer.encode_lines(heading),
+        tokenizer.encode_lines(text),
     )
 
 
@@ -54,7 +54,5 @@ def split_heading(text: str) -> tuple[str, str]:
 
 
 def frame_wish(tokenizer: Tokenizer, wish: Wish) -> list[int]:
-    """The ids that a lyric goes on from: the frame's head and the opening words."""
-    song = Song(wish.title, wish.genre, wish.seed or "")
-    framed = frame_song(tokenizer, song)
-    return framed.ids()[:-1]
+    """The ids that a lyric goes on from: the frame's head, without the opening words."""
+    return frame_song(tokenizer, Song(wish.title, wish.genre, "")).ids()[:-1]

@@ -7,10 +7,11 @@ is in the batch, so a lyric is a function of the weights, the wish and the rando
 """
 
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from model import rhyme
 from model.corpus import is_heading
@@ -33,6 +34,7 @@ class Candidate:
     ids: list[int] = field(default_factory=list)
     characters: int = 0
     whole: bool = False  # it came to its line end
+    marked: bool = False  # the word that its end rhymes with is chosen
     text: str = ""
 
 
@@ -62,6 +64,14 @@ class Stanza:
         self.lines.append(line)
 
 
+@dataclass
+class LineStart:
+    """Where a line begins: one place, from which all its candidates go on."""
+
+    logits: Array  # (V,), of the next token
+    state: State  # (H, 1)
+
+
 class LineWriter:
     """Samples candidates for a line with a network and its tokenizer."""
 
@@ -72,36 +82,61 @@ class LineWriter:
         self._newline = tokenizer.newline
         self._lengths = [len(piece) for piece in pieces]
         # The song ends when it has its lines, so no special token is ever wanted.
-        self._special = _mask([i < len(SPECIALS) for i in range(len(pieces))])
+        self._no_mark = _mask(
+            [i < len(SPECIALS) or i in tokenizer.layout_ids for i in range(len(pieces))]
+        )
         self._in_word = _mask([piece != "" and _goes_on_a_word(piece[0]) for piece in pieces])
         self._blank = _mask([piece != "" and not piece.strip() for piece in pieces])
 
-    def read(self, ids: Sequence[int]) -> tuple[Array, State]:
-        """Logits (V,) after ids from a zero state, and the state (H, 1)."""
+    def read(self, ids: Sequence[int], start: LineStart | None = None) -> LineStart:
+        """Read ids behind a place, or from a zero state."""
         network = self._stepper.network
-        activations = network.forward(np.array(ids)[:, None], network.zero_state(1))
-        return network.logits(activations.output[:, -1])[0], activations.state
+        state = network.zero_state(1) if start is None else start.state
+        activations = network.forward(np.array(ids)[:, None], state)
+        return LineStart(network.logits(activations.output[:, -1])[0], activations.state)
+
+    def opened(self, start: LineStart, opening: str) -> LineStart:
+        """The line begun with opening words; no piece makes the last one another word."""
+        start = self.read(self.tokenizer.encode(opening), start)
+        if _is_of_a_word(opening[-1]):
+            start = LineStart(start.logits + self._in_word, start.state)
+        return start
+
+    def without_blank(self, start: LineStart) -> LineStart:
+        """The same place, but no blank line comes next."""
+        return LineStart(start.logits + self._blank, start.state)
+
+    def end_line(self, states: State, row: int) -> LineStart:
+        """Read the line end after candidate `row`, to the start of the next line."""
+        logits, state = self._stepper.step(
+            np.array([self._newline]), _rows(states, slice(row, row + 1))
+        )
+        return LineStart(logits[0], state)
 
     def candidates(
-        self, logits: Array, state: State, wish: Wish, rng: np.random.Generator, first: Array
+        self, start: LineStart, marks: Mapping[int, int], wish: Wish, rng: np.random.Generator
     ) -> tuple[list[Candidate], State]:
-        """CANDIDATES ways to go on to the end of the line, and each one's state (H, B) there.
+        """CANDIDATES ways to go on to the end of the line, and each one's state (H, C) there.
 
-        logits (V,) and state (H, 1) stand before the next token; `first` (V,) is added to its
-        logits, to forbid some.
+        marks: what may stand before its last word, and what follows each (`Tokenizer.marks`).
         """
-        logits = np.repeat(logits[None] + first, CANDIDATES, axis=0)
-        states = tuple(tuple(np.repeat(a, CANDIDATES, axis=1) for a in layer) for layer in state)
+        logits: Array = np.repeat(start.logits[None], CANDIDATES, axis=0)
+        states = _rows(start.state, np.zeros(CANDIDATES, int))
         finals = tuple(tuple(np.empty_like(a) for a in layer) for layer in states)
         found = [Candidate() for _ in range(CANDIDATES)]
         running = np.arange(CANDIDATES)  # the candidates that the rows of logits and states are of
         while True:
+            marked = np.array([found[i].marked for i in running])
             tokens = sample(
-                logits + self._special,
+                logits + np.where(marked[:, None], self._no_mark, self._any_mark(marks)),
                 rng.random(len(running)),
                 temperature=wish.temperature,
                 top_p=wish.top_p,
             )
+            for row, number in enumerate(running):
+                before = found[number].ids
+                if before and before[-1] in marks:
+                    tokens[row] = marks[before[-1]]
             goes_on = np.array(
                 [self._extend(found[i], int(t)) for i, t in zip(running, tokens, strict=True)]
             )
@@ -111,8 +146,7 @@ class LineWriter:
             running, tokens = running[goes_on], tokens[goes_on]
             if not len(running):
                 break
-            states = tuple(tuple(a[:, goes_on] for a in layer) for layer in states)
-            logits, states = self._stepper.step(tokens, states)
+            logits, states = self._stepper.step(tokens, _rows(states, goes_on))
         for candidate in found:
             candidate.text = self.tokenizer.decode(candidate.ids)
         return found, finals
@@ -124,24 +158,14 @@ class LineWriter:
         if candidate.whole or candidate.characters > LINE_CHARACTERS:
             return False
         candidate.ids.append(token)
+        candidate.marked |= token in self.tokenizer.layout_ids
         return True
 
-    def first_token(self, opening: str, written: Sequence[str]) -> Array:
-        """What the next token must not be: -inf (V,) where it is forbidden, else 0.
-
-        After a seed, no piece that would make its last word another word; elsewhere, no blank
-        line at the start, after a heading or after another blank line.
-        """
-        if opening:
-            return self._in_word if _is_of_a_word(opening[-1]) else np.zeros_like(self._in_word)
-        after_line = bool(written and written[-1] and not is_heading(written[-1]))
-        return np.zeros_like(self._blank) if after_line else self._blank
-
-    def end_line(self, states: State, row: int) -> tuple[Array, State]:
-        """Read the line end after candidate `row`: logits (V,) and the state (H, 1) after it."""
-        chosen = tuple(tuple(a[:, row : row + 1] for a in layer) for layer in states)
-        logits, state = self._stepper.step(np.array([self._newline]), chosen)
-        return logits[0], state
+    def _any_mark(self, marks: Mapping[int, int]) -> Array:
+        """What cannot come next while these marks can: -inf (V,)."""
+        allowed = self._no_mark.copy()
+        allowed[list(marks)] = 0
+        return allowed
 
 
 def write_lines(
@@ -153,14 +177,18 @@ def write_lines(
     line after `should_stop` says so.
     """
     rng = np.random.default_rng(random_seed)
-    logits, state = writer.read(frame_wish(writer.tokenizer, wish))
+    start = writer.read(frame_wish(writer.tokenizer, wish))
     stanza = Stanza()
     written: list[str] = []
     sung = 0
     while sung < wish.lines:
         opening = "" if written else wish.seed or ""
-        first = writer.first_token(opening, written)
-        candidates, states = writer.candidates(logits, state, wish, rng, first)
+        if opening:
+            start = writer.opened(start, opening)
+        elif not written or not written[-1] or is_heading(written[-1]):
+            start = writer.without_blank(start)
+        marks = {} if opening else writer.tokenizer.marks(stanza.lines)
+        candidates, states = writer.candidates(start, marks, wish, rng)
         row = choose(candidates, opening, stanza, written)
         line = (opening + candidates[row].text).rstrip()
         written.append(line)
@@ -172,7 +200,7 @@ def write_lines(
         yield line
         if should_stop():
             return
-        logits, state = writer.end_line(states, row)
+        start = writer.end_line(states, row)
 
 
 def choose(
@@ -205,6 +233,11 @@ def is_sound(line: str, written: Sequence[str]) -> bool:
         and any(character.isalnum() for character in sung)
         and sung.casefold() not in recent
     )
+
+
+def _rows(states: State, rows: npt.NDArray[np.integer] | npt.NDArray[np.bool_] | slice) -> State:
+    """The states (H, B) of some sequences."""
+    return tuple(tuple(array[:, rows] for array in layer) for layer in states)
 
 
 def _is_of_a_word(character: str) -> bool:

@@ -126,6 +126,11 @@ class Gradients:
     inputs: Array  # (E, T, B), dL/d embedded tokens; of use until the buffers are used again
 
 
+def within(ids: Ids, part: range) -> npt.NDArray[np.bool_]:
+    """Which of the ids are of a range."""
+    return (ids >= part.start) & (ids < part.stop)
+
+
 class Network:
     """A recurrent language model: parameters and the mathematics on them. Holds no state."""
 

@@ -46,6 +46,7 @@ class TrainingConfig:
     vocabulary: int = _option(4096, "tokens of a BPE or word vocabulary, at most", least=1)
     lower_case: bool = _option(False, "make words lower-case (word tokenizer)")
     minimum_count: int = _option(1, "how often a word must occur to be a token", least=1)
+    rhyme_marks: bool = _option(True, "tell the network which lines rhyme, and how they sound")
     cell: str = _option("lstm", "recurrent cell", choices=tuple(CELLS))
     embedding: int = _option(256, "numbers that stand for a token", least=1)
     hidden: int = _option(512, "units of a recurrent layer", least=1)

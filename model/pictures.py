@@ -44,7 +44,7 @@ def check_writable(path: Path) -> None:
     if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
         what = path if path.is_dir() else folder
         reason = "is a folder" if path.is_dir() else "is no folder that you may write to"
-        raise ModelError(f"{path} cannot be written: {what} {reason}. Name another file by --out.")
+        raise ModelError(f"{path} cannot be written: {what} {reason}. Name another file.")
 
 
 def save_figure(figure: "Figure", path: Path) -> None:

@@ -19,7 +19,7 @@ from model.corpus import Corpus, validation_songs
 from model.errors import TrainingError
 from model.evaluation import evaluate
 from model.frame import frame_song, frame_wish
-from model.network import Ids, Network
+from model.network import Ids, Network, within
 from model.optimizers import Adam, clip_scale, squared_norm
 from model.ratings import RatedLyric
 from model.recurrence import Array
@@ -91,16 +91,16 @@ def retrain(
             f"There is too little to learn from: {liked} liked lyrics, at least {LEAST_LIKED} are "
             "needed. Rate more lyrics and try again."
         )
-    old = weights.network
+    old, forced_ids = weights.network, weights.tokenizer.forced_ids
     new = Network(old.config, old.vector.copy())
     songs = validation_songs(corpus)
     with one_blas_thread():
         before = evaluate(old, weights.tokenizer, songs).bits_per_character
-        preference_before = _preference(old, held_out)
+        preference_before = _preference(old, held_out, forced_ids)
         kept: tuple[Network, Outcome] | None = None
         for epoch in _epochs(new, old, learned, weights.tokenizer, corpus, config, progress):
             after = evaluate(new, weights.tokenizer, songs).bits_per_character
-            preference = _preference(new, held_out)
+            preference = _preference(new, held_out, forced_ids)
             if after > before * (1 + LARGEST_RISE):
                 break
             if preference is None or preference_before is None or preference > preference_before:
@@ -126,13 +126,15 @@ def retrain(
 
 
 def _example(tokenizer: Tokenizer, rating: RatedLyric) -> _Example | None:
-    """None when the votes are even, or when nothing but the seed stands in the text."""
+    """None when the votes are even, or when nothing but the seed stands in the text.
+
+    The seed's few tokens count as written: where its last one ends depends on what follows.
+    """
     vote = rating.liked - rating.disliked
-    written = rating.text.removeprefix(rating.seed or "")
-    if vote == 0 or not written:
+    if vote == 0 or rating.text == (rating.seed or ""):
         return None
-    prompt = frame_wish(tokenizer, Wish(rating.seed, rating.genre, rating.title))
-    return _Example(prompt, tokenizer.encode(written), vote, rating.text)
+    prompt = frame_wish(tokenizer, Wish(None, rating.genre, rating.title))
+    return _Example(prompt, tokenizer.encode_lines(rating.text), vote, rating.text)
 
 
 def _split(examples: Sequence[_Example]) -> tuple[list[_Example], list[_Example]]:
@@ -159,7 +161,8 @@ def _epochs(
 ) -> Iterator[int]:
     """Train `new` in place; yields the number of each finished epoch."""
     votes = _balanced_votes(learned)
-    reference = _log_probabilities(old, learned)
+    forced_ids = tokenizer.forced_ids
+    reference = _log_probabilities(old, learned, forced_ids)
     rehearsed_songs = (corpus.part("train") or corpus).spread(REHEARSAL_CHARACTERS)
     songs = [frame_song(tokenizer, song).ids() for song in rehearsed_songs]
     rng = np.random.default_rng(config.random_seed)
@@ -171,13 +174,13 @@ def _epochs(
         for step in range(steps):
             rows = order[step * config.batch : (step + 1) * config.batch]
             batch = [learned[i] for i in rows]
-            moved = _log_probabilities(new, batch) - reference[rows]
+            moved = _log_probabilities(new, batch, forced_ids) - reference[rows]
             scale = TOKENS_PER_LYRIC / np.array([len(example.written) for example in batch])
             s = np.exp(-np.logaddexp(0, -config.beta * scale * moved))
             weights = votes[rows] * config.beta * scale * s * (1 - s) / len(batch)
-            gradient = _gradient(new, *_padded(batch), weights)
+            gradient = _gradient(new, *_padded(batch, forced_ids), weights)
             rehearsed = [songs[i] for i in rng.integers(len(songs), size=len(batch))]
-            ids, counted = _padded_ids([(song[:1], song[1:]) for song in rehearsed])
+            ids, counted = _padded_ids([(song[:1], song[1:]) for song in rehearsed], forced_ids)
             even = np.full(len(rehearsed), 1 / counted.sum())
             gradient += _gradient(new, ids, counted, even)
             gradient *= clip_scale(squared_norm(gradient) ** 0.5, 1.0)
@@ -207,37 +210,40 @@ def _gradient(
 
 
 def _log_probabilities(
-    network: Network, examples: Sequence[_Example], batch: int = 32
+    network: Network, examples: Sequence[_Example], forced_ids: range, batch: int = 32
 ) -> npt.NDArray[np.float64]:
     """log p of what was written, in nats, for each example."""
     totals = [np.zeros(0)]
     for start in range(0, len(examples), batch):
-        ids, counted = _padded(examples[start : start + batch])
+        ids, counted = _padded(examples[start : start + batch], forced_ids)
         nats, _ = network.token_nats(ids[:-1], ids[1:], network.zero_state(ids.shape[1]))
         totals.append(-(nats * counted).sum(axis=0, dtype=np.float64))
     return np.concatenate(totals)
 
 
-def _preference(network: Network, held_out: Sequence[_Example]) -> float | None:
+def _preference(network: Network, held_out: Sequence[_Example], forced_ids: range) -> float | None:
     """How much likelier, in nats per token, liked lyrics are than disliked ones."""
     if not held_out:
         return None
     lengths = np.array([len(example.written) for example in held_out])
-    per_token = _log_probabilities(network, held_out) / lengths
+    per_token = _log_probabilities(network, held_out, forced_ids) / lengths
     liked = np.array([example.vote > 0 for example in held_out])
     return float(per_token[liked].mean() - per_token[~liked].mean())
 
 
-def _padded(examples: Sequence[_Example]) -> tuple[Ids, Array]:
-    return _padded_ids([(example.prompt, example.written) for example in examples])
+def _padded(examples: Sequence[_Example], forced_ids: range) -> tuple[Ids, Array]:
+    return _padded_ids([(example.prompt, example.written) for example in examples], forced_ids)
 
 
-def _padded_ids(sequences: Sequence[tuple[list[int], list[int]]]) -> tuple[Ids, Array]:
-    """ids (T+1, B), and a mask (T, B) of the targets that lie in each sequence's second half."""
+def _padded_ids(
+    sequences: Sequence[tuple[list[int], list[int]]], forced_ids: range
+) -> tuple[Ids, Array]:
+    """ids (T+1, B), and a mask (T, B) of the targets in each sequence's second half, but forced."""
     length = max(len(prompt) + len(written) for prompt, written in sequences)
     ids = np.full((length, len(sequences)), END, np.int32)
     counted = np.zeros((length - 1, len(sequences)), np.float32)
     for column, (prompt, written) in enumerate(sequences):
         ids[: len(prompt) + len(written), column] = prompt + written
         counted[len(prompt) - 1 : len(prompt) + len(written) - 1, column] = 1
+    counted[within(ids[1:], forced_ids)] = 0
     return ids, counted

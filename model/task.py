@@ -13,8 +13,9 @@ from model.evaluation import Evaluation, evaluate
 from model.network import Network
 from model.options import TrainingConfig
 from model.ranks import Alone, Ranks
-from model.tokenizer import Tokenizer, train_tokenizer
+from model.tokenizer import Tokenizer
 from model.tokens import SongStream, TokenStream, training_tokens
+from model.vocabulary import train_tokenizer
 from model.weights import Weights
 
 LEAST_SEGMENTS = 32  # an epoch has; of a small corpus fewer places are read at once
@@ -53,10 +54,14 @@ def songs_task(
     folder: Path,
     init: Weights | None = None,
     *,
+    vocabulary_from: Corpus | None = None,
     ranks: Ranks | None = None,
     progress: Report | None = None,
 ) -> Task:
     """To learn a corpus, with the vocabulary of `init` or a new one.
+
+    A new one is learned from the same corpus, or from `vocabulary_from`: the songs that matter
+    most, when others are there to learn the language from.
 
     The songs' tokens are left in `folder`, for a run that is resumed; `progress` hears how many
     songs have been encoded, of how many. Raises TrainingError when no vocabulary can be made.
@@ -65,12 +70,14 @@ def songs_task(
     ranks = ranks or Alone()
     tokenizer = init.tokenizer if init else None
     if tokenizer is None and ranks.rank == 0:
+        spelled = vocabulary_from or corpus
         tokenizer = train_tokenizer(
             config.tokenizer,
-            vocabulary_texts(corpus.part("train") or corpus),
+            vocabulary_texts(spelled.part("train") or spelled),
             vocabulary=config.vocabulary,
             lower_case=config.lower_case,
             minimum_count=config.minimum_count,
+            rhyme_marks=config.rhyme_marks,
         )
     tokenizer = ranks.from_first(tokenizer)
     assert tokenizer is not None

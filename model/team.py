@@ -25,7 +25,7 @@ from model.blas import one_blas_thread
 from model.cells import CELLS
 from model.dropout import Dropout, Noise
 from model.errors import TrainingError
-from model.network import Ids, Network, NetworkConfig, State
+from model.network import Ids, Network, NetworkConfig, State, within
 from model.optimizers import Optimizer, clip_scale, clip_value, squared_norm
 from model.options import TrainingConfig
 from model.ranks import Ranks
@@ -49,9 +49,17 @@ class Plan:
     first_column: int  # of those that this team works on
     columns: int
     members: int
+    forced_ids: range  # targets that are given, not foretold, and cost nothing
 
     @classmethod
-    def of(cls, config: TrainingConfig, network: NetworkConfig, batch: int, ranks: Ranks) -> "Plan":
+    def of(
+        cls,
+        config: TrainingConfig,
+        network: NetworkConfig,
+        batch: int,
+        ranks: Ranks,
+        forced_ids: range = range(0),
+    ) -> "Plan":
         """The share of this rank in a training with these options.
 
         Raises TrainingError when the batch has fewer columns than there are ranks.
@@ -74,6 +82,7 @@ class Plan:
             own.start,
             columns,
             config.members(columns, ranks.size),
+            forced_ids,
         )
 
     @property
@@ -135,7 +144,8 @@ class Member:
         plan, state = self._plan, self._arrays.state[..., self._columns]
         state *= keep[self._columns]
         tokens = inputs.shape[0] * plan.batch
-        part = inputs[:, self._columns]
+        part, targets = inputs[:, self._columns], targets[:, self._columns]
+        weights = np.where(within(targets, plan.forced_ids), np.float32(0), np.float32(1 / tokens))
         noise = Noise(
             plan.dropout,
             plan.network.layers,
@@ -144,8 +154,8 @@ class Member:
         )
         result = self._network.loss_and_gradients(
             part,
-            targets[:, self._columns],
-            np.full(part.shape, 1 / tokens, np.float32),
+            targets,
+            weights,
             state_of(state),
             noise=noise,
             error_clip=plan.clip_error / tokens,  # the weights above make the loss a mean

@@ -12,14 +12,14 @@ import re
 import unicodedata
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
-from model.errors import TrainingError, WeightsError
+from model.errors import TrainingError
 
 TOKENIZERS = ("bpe", "char", "word")
 
@@ -46,14 +46,20 @@ class Tokenizer(ABC):
 
     kind: str
     vocabulary_size: int
+    layout_ids: range = range(0)  # marks of a line and what follows them; they are no text
+    forced_ids: range = range(0)  # of these, what follows from the text before: given, not foretold
 
     @abstractmethod
     def encode(self, text: str) -> list[int]:
         """Ids of `text`; never a special id, except UNKNOWN for a character or word not known."""
 
+    def encode_lines(self, text: str) -> list[int]:
+        """Ids of whole lines as the network reads them, marks included (see `rhyme_marks.py`)."""
+        return self.encode(text)
+
     @abstractmethod
     def decode(self, ids: Sequence[int]) -> str:
-        """Text of `ids`; the inverse of `encode` wherever nothing was unknown."""
+        """Text of `ids`; the inverse of both wherever nothing was unknown."""
 
     @abstractmethod
     def to_json(self) -> str:
@@ -63,6 +69,13 @@ class Tokenizer(ABC):
     def newline(self) -> int:
         """The id of the line end."""
         return self.encode("\n")[0]
+
+    def marks(self, stanza: Sequence[str]) -> Mapping[int, int]:
+        """What may stand before the last word of the next sung line, behind these of its stanza.
+
+        Each mark with the id of `forced_ids` that then has to follow.
+        """
+        return {}
 
 
 class CharacterTokenizer(Tokenizer):
@@ -209,40 +222,16 @@ class WordTokenizer(Tokenizer):
         return json.dumps(content, indent=1) + "\n"
 
 
-def train_tokenizer(
-    kind: str, texts: Iterable[str], *, vocabulary: int, lower_case: bool, minimum_count: int
-) -> Tokenizer:
-    """A tokenizer of one of TOKENIZERS, learned in one pass over `texts` in bounded memory.
-
-    `vocabulary` bounds the ids of "bpe" and "word"; `lower_case` and `minimum_count` are for "word"
-    alone. Raises TrainingError for another kind, and when no word is left.
-    """
-    if kind == "char":
-        return CharacterTokenizer.train(texts)
-    if kind == "bpe":
-        return BytePairTokenizer.train(texts, vocabulary)
-    if kind == "word":
-        return WordTokenizer.train(
-            texts, vocabulary, lower_case=lower_case, minimum_count=minimum_count
-        )
-    raise TrainingError(f"tokenizer must be one of {', '.join(TOKENIZERS)}.")
-
-
-def tokenizer_from_json(text: str) -> Tokenizer:
-    """The tokenizer whose `to_json` gave `text`; raises WeightsError if it is none."""
-    try:
-        parsed = json.loads(text)
-        kind = parsed.get("type")
-        if kind == "characters":
-            return CharacterTokenizer("".join(_checked_tokens(list(parsed["characters"]))))
-        if kind == "words":
-            if not isinstance(parsed["lower_case"], bool):
-                raise ValueError("lower_case is neither true nor false")
-            return WordTokenizer(_checked_tokens(parsed["words"]), parsed["lower_case"])
-        return BytePairTokenizer(_checked_pairs(parsed["model"]))
-    except Exception as error:  # the library raises bare Exception for a wrong file
-        reason = str(error).partition("\n")[0]
-        raise WeightsError(f"it is not a tokenizer file ({reason})") from error
+def plain_tokenizer(parsed: dict[str, Any]) -> Tokenizer:
+    """The tokenizer of a parsed `to_json`; raises any Exception if it is none."""
+    kind = parsed.get("type")
+    if kind == "characters":
+        return CharacterTokenizer("".join(_checked_tokens(list(parsed["characters"]))))
+    if kind == "words":
+        if not isinstance(parsed["lower_case"], bool):
+            raise ValueError("lower_case is neither true nor false")
+        return WordTokenizer(_checked_tokens(parsed["words"]), parsed["lower_case"])
+    return BytePairTokenizer(_checked_pairs(parsed["model"]))
 
 
 def _checked_tokens(tokens: list[str]) -> list[str]:

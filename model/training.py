@@ -91,7 +91,9 @@ class Training:
             network_config = config.make_network(task.tokenizer.vocabulary_size)
             vector = initial_parameters(network_config, np.random.default_rng(config.random_seed))
         self.batch_size = task.batch_size(config)
-        plan = Plan.of(config, network_config, self.batch_size, self.ranks)
+        plan = Plan.of(
+            config, network_config, self.batch_size, self.ranks, task.tokenizer.forced_ids
+        )
         self._team = Team(plan, self.ranks)
         self._team.arrays.parameters[:] = vector
         self.network = Network(network_config, self._team.arrays.parameters)

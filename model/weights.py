@@ -22,7 +22,8 @@ from model.cells import CELLS
 from model.errors import ModelError, WeightsError
 from model.network import Network, NetworkConfig, flat
 from model.recurrence import Parameters
-from model.tokenizer import Tokenizer, tokenizer_from_json
+from model.tokenizer import Tokenizer
+from model.vocabulary import tokenizer_from_json
 
 TENSORS = "model.safetensors"
 CONFIG = "config.json"

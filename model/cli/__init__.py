@@ -16,6 +16,7 @@ from model.cli.generate import add_generate
 from model.cli.inspect import add_inspect
 from model.cli.prepare import add_prepare
 from model.cli.retrain import add_retrain
+from model.cli.score import add_score
 from model.cli.train import add_train
 from model.errors import ModelError
 
@@ -51,6 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
         add_prepare,
         add_train,
         add_evaluate,
+        add_score,
         add_generate,
         add_retrain,
         add_inspect,

@@ -21,9 +21,14 @@ from model.corpus import Corpus, read_corpus
 from model.errors import TrainingError
 
 if TYPE_CHECKING:
+    from model.network import NetworkConfig
+    from model.options import TrainingConfig
     from model.task import Task
+    from model.weights import Weights
 
 METAVARS = {int: "N", float: "F"}
+FINE_TUNING_MINUTES = 5.0
+RUN_OPTIONS = {"learning_rate", "epochs", "patience"}  # whoever gives one chooses the run himself
 
 
 def add_train(commands: Any) -> None:
@@ -38,7 +43,19 @@ def add_train(commands: Any) -> None:
     )
     command.add_argument("corpus", nargs="+", type=Path, help=".txt files, or folders of them")
     command.add_argument("--out", type=Path, required=True, help="folder of weights to write")
-    command.add_argument("--init", type=Path, help="start from these weights and their vocabulary")
+    command.add_argument(
+        "--init",
+        type=Path,
+        help="start from these weights and their vocabulary; without --learning-rate or --epochs, "
+        f"held-out songs choose both, within --minutes ({FINE_TUNING_MINUTES:g})",
+    )
+    command.add_argument(
+        "--vocabulary-from",
+        nargs="+",
+        type=Path,
+        metavar="CORPUS",
+        help="learn the tokens from these songs alone; without it, from all",
+    )
     command.add_argument("--resume", action="store_true", help="go on with the run in --out")
     command.add_argument("--overwrite", action="store_true", help="replace the model in --out")
     command.add_argument("--config", type=Path, help="TOML file with any of the options below")
@@ -75,18 +92,31 @@ def _train(options: argparse.Namespace) -> int:
     chosen |= {name: getattr(options, name) for name in names if hasattr(options, name)}
     with progress_bar("Reading the songs") as heard:
         corpus = read_corpus(*options.corpus, progress=heard)
+        spelled = read_corpus(*options.vocabulary_from) if options.vocabulary_from else None
 
     def task(config: TrainingConfig, init: Weights | None) -> "Task":
         with progress_bar("Turning them into tokens") as heard:
-            return songs_task(config, corpus, folder, init, ranks=ranks, progress=heard)
+            return songs_task(
+                config,
+                corpus,
+                folder,
+                init,
+                vocabulary_from=spelled,
+                ranks=ranks,
+                progress=heard,
+            )
 
+    init = load_weights(options.init) if options.init else None
+    if init and not (options.resume or ranks.size > 1 or RUN_OPTIONS & chosen.keys()):
+        minutes = chosen.pop("minutes", FINE_TUNING_MINUTES)
+        config = TrainingConfig(**chosen)
+        return _fine_tune(config, minutes, task(config, init), init, corpus, options)
     if options.resume:
         training = Training.resumed(folder, chosen, task, ranks)
     else:
         config = TrainingConfig(**chosen)
-        init = load_weights(options.init) if options.init else None
         training = Training(config, task(config, init), init, ranks)
-    SCREEN.print(_introduction(training, corpus), highlight=False)
+    SCREEN.print(_introduction(training.network.config, training.task, corpus), highlight=False)
     resumed_at = training.progress.step if options.resume else None
     with _stop_on_interrupt() as stopping:
         if ranks.rank:
@@ -119,15 +149,61 @@ def _train(options: argparse.Namespace) -> int:
     return 0
 
 
-def _introduction(training: Any, corpus: Corpus) -> str:
-    """What is about to be trained on what, in two lines."""
-    config = training.network.config
-    note = (
-        "" if training.task.held_out else " Too few songs to hold any out: validating on them all."
+def _fine_tune(
+    config: "TrainingConfig",
+    minutes: float,
+    task: "Task",
+    init: "Weights",
+    corpus: Corpus,
+    options: argparse.Namespace,
+) -> int:
+    """The host's own songs, from a trained model: held-out songs choose how it learns."""
+    from model.fine_tuning import SMALL_TEXT, fine_tune
+    from model.progress import ProgressView
+    from model.tokens import remove_tokens
+
+    folder: Path = options.out
+    SCREEN.print(_introduction(init.network.config, task, corpus), highlight=False)
+    if corpus.characters < SMALL_TEXT:
+        SCREEN.print(
+            f"The text is small: {corpus.characters:,} characters. The model will pick up some "
+            f"words, but for a style give it {SMALL_TEXT:,} or more.",
+            highlight=False,
+        )
+    with (
+        _stop_on_interrupt() as stopping,
+        progress_bar("Learning") as heard,
+        ProgressView(folder, SCREEN, resumed_at=None) as view,
+    ):
+        result = fine_tune(config, minutes, task, init, folder, view, heard, stopping)
+    remove_tokens(folder)
+    before, after = result.before.bits_per_character, result.after.bits_per_character
+    if options.json:
+        print_json(
+            {
+                "weights": str(folder),
+                "bits_per_character_before": before,
+                "bits_per_character": after,
+                "perplexity": result.after.perplexity,
+                "learning_rate": result.learning_rate,
+            }
+        )
+        return 0
+    print(
+        f"{folder}: {before:.3f} -> {after:.3f} bits per character ({after / before - 1:+.1%}) on "
+        f"{result.after.songs} {'held-out ' if task.held_out else ''}songs, with a learning rate "
+        f"of {result.learning_rate:g}.\n"
+        f'Try it: python -m model generate --weights {folder} --seed "midnight rain"'
     )
+    return 0
+
+
+def _introduction(config: "NetworkConfig", task: "Task", corpus: Corpus) -> str:
+    """What is about to be trained on what, in two lines."""
+    note = "" if task.held_out else " Too few songs to hold any out: validating on them all."
     return (
         f"{len(corpus):,} songs ({corpus.duplicates} duplicates dropped), "
-        f"{training.task.stream.tokens:,} {training.task.tokenizer.kind} tokens an epoch.{note}\n"
+        f"{task.stream.tokens:,} {task.tokenizer.kind} tokens an epoch.{note}\n"
         f"{config.layers} x {config.hidden_size} {config.cell.upper()}, "
         f"{config.parameter_count:,} parameters, vocabulary {config.vocabulary_size}."
     )

@@ -13,7 +13,7 @@ from model.errors import TrainingError
 from model.network import Network, NetworkConfig, initial_parameters
 from model.options import TrainingConfig
 from model.step_parts import INPUT, PARTS, WAITING, StepClock
-from model.tokenizer import train_tokenizer
+from model.vocabulary import train_tokenizer
 from model.weights import Weights, save_weights
 
 SHORT = 0.01  # seconds

@@ -69,7 +69,8 @@ def test_train_leaves_weights_that_evaluate_and_generate_can_use(
     records = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert any("validation_bits_per_character" in record for record in records)
 
-    assert main(["evaluate", "--weights", str(out), "--corpus", str(songs), "--json"]) == 0
+    command = ["evaluate", "--weights", str(out), "--corpus", str(songs), "--samples", "4"]
+    assert main([*command, "--json"]) == 0
     figures = json.loads(capsys.readouterr().out)
     assert {"bits_per_character", "nats_per_token", "perplexity", "tokens", "characters"} <= set(
         figures
@@ -206,7 +207,8 @@ def test_evaluate_takes_all_songs_of_a_corpus_too_small_to_split(
 ) -> None:
     (tmp_path / "one.txt").write_text("rain on the road\n")
     shutil.copytree(tiny_weights, tmp_path / "w")
-    command = ["evaluate", "--weights", str(tmp_path / "w"), "--corpus", str(tmp_path), "--json"]
+    command = ["evaluate", "--weights", str(tmp_path / "w"), "--corpus", str(tmp_path)]
+    command += ["--samples", "4", "--json"]
     assert main(command) == 0
     figures = json.loads(capsys.readouterr().out)
     assert figures["songs"] == 1

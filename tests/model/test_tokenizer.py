@@ -22,9 +22,8 @@ from model.tokenizer import (
     CharacterTokenizer,
     Tokenizer,
     WordTokenizer,
-    tokenizer_from_json,
-    train_tokenizer,
 )
+from model.vocabulary import tokenizer_from_json, train_tokenizer
 
 TEXTS = [
     "[Verse 1]\nRain on the road, rain on the roof\n",

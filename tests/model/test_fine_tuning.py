@@ -1,0 +1,47 @@
+"""Learning a host's own songs from a trained model: what it keeps, chooses and says."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from model.cli import main
+from model.weights import load_weights
+
+
+def write_songs(path: Path, count: int) -> Path:
+    """Songs in a style of their own, unlike those of the tiny weights."""
+    lines = [
+        f"Oh the {colour} {thing} went down to the {place}"
+        for colour in ("silver", "scarlet", "yellow", "quiet", "crooked")
+        for thing in ("kettle", "wagon", "anchor", "feather", "lantern")
+        for place in ("harbour", "meadow", "station", "market", "river")
+    ]
+    songs = ["\n".join(lines[(7 * i + 11 * j) % 125] for j in range(10)) for i in range(count)]
+    path.write_text("\n===\n".join(songs) + "\n", "utf-8")
+    return path
+
+
+def test_a_model_learns_a_hosts_songs_and_keeps_its_vocabulary(
+    tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    songs, out = write_songs(tmp_path / "mine.txt", 90), tmp_path / "mine"
+    arguments = ["--init", str(tiny_weights), "--out", str(out), "--minutes", "0.1", "--json"]
+    assert main(["train", str(songs), *arguments, "--processes", "1"]) == 0
+    said = capsys.readouterr()
+    result = json.loads(said.out)
+    assert result["bits_per_character"] < 0.8 * result["bits_per_character_before"]
+    assert "The text is small" in said.err
+    before, after = load_weights(tiny_weights), load_weights(out)
+    assert after.tokenizer.to_json() == before.tokenizer.to_json()
+    assert after.training["learning_rate"] == result["learning_rate"]
+    assert not list(out.glob("tmp*"))
+
+
+def test_whoever_gives_a_learning_rate_chooses_the_run_himself(
+    tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    songs, out = write_songs(tmp_path / "mine.txt", 60), tmp_path / "mine"
+    arguments = ["--init", str(tiny_weights), "--out", str(out), "--epochs", "1", "--json"]
+    assert main(["train", str(songs), *arguments, "--learning-rate", "1e-3"]) == 0
+    assert "steps" in json.loads(capsys.readouterr().out)
