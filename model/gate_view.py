@@ -80,7 +80,11 @@ def read_text(weights: Weights, text: str, layer: int) -> Reading:
         named = zip(SIGMOID_GATES, (i, f, o), strict=True)
         maps = {**dict(named), "candidate g": g, CELL_STATE: carried(trace)[:, first:, 0]}
     maps[HIDDEN_STATE] = trace.hidden[:, 1 + first :, 0]
-    return Reading(token_texts(weights.tokenizer, ids[first:]), maps)
+    texts = token_texts(weights.tokenizer, ids[first:])
+    tokens = [
+        weights.tokenizer.mark_name(i) or text for i, text in zip(ids[first:], texts, strict=True)
+    ]
+    return Reading(tokens, maps)
 
 
 def shown_units(

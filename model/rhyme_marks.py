@@ -87,6 +87,11 @@ class RhymeTokenizer(Tokenizer):
                 marks[self._mark(distance)] = sound
         return marks
 
+    def mark_name(self, i: int) -> str:
+        if i in self.forced_ids:
+            return f"<{self.sounds[i - self.forced_ids.start]}>"
+        return f"<{i - self.layout_ids.start + 1}>" if i in self.layout_ids else ""
+
     def decode(self, ids: Sequence[int]) -> str:
         return self.inner.decode([i for i in ids if i < self.inner.vocabulary_size])
 

@@ -65,6 +65,10 @@ class Tokenizer(ABC):
     def to_json(self) -> str:
         """The content of `tokenizer.json`."""
 
+    def mark_name(self, i: int) -> str:
+        """What to call an id of `layout_ids` where tokens are shown; "" for any other."""
+        return ""
+
     @property
     def newline(self) -> int:
         """The id of the line end."""

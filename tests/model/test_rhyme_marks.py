@@ -33,10 +33,9 @@ TOKENIZER = made()
 
 def told(text: str) -> str:
     """A text's tokens, with the marks spelled out."""
-    marks = {i: f"<{n}>" for n, i in enumerate(TOKENIZER.layout_ids, 1)}
-    marks |= dict(zip(TOKENIZER.forced_ids, (f"<{s}>" for s in TOKENIZER.sounds), strict=True))
-    ids = TOKENIZER.encode_lines(text)
-    return "".join(marks.get(i) or TOKENIZER.decode([i]) for i in ids)
+    return "".join(
+        TOKENIZER.mark_name(i) or TOKENIZER.decode([i]) for i in TOKENIZER.encode_lines(text)
+    )
 
 
 @pytest.mark.parametrize(
