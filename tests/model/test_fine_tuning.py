@@ -26,7 +26,7 @@ def test_a_model_learns_a_hosts_songs_and_keeps_its_vocabulary(
     tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     songs, out = write_songs(tmp_path / "mine.txt", 90), tmp_path / "mine"
-    arguments = ["--init", str(tiny_weights), "--out", str(out), "--minutes", "0.1", "--json"]
+    arguments = ["--init", str(tiny_weights), "--out", str(out), "--minutes", "0.07", "--json"]
     assert main(["train", str(songs), *arguments, "--processes", "1"]) == 0
     said = capsys.readouterr()
     result = json.loads(said.out)
