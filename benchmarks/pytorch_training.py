@@ -63,9 +63,7 @@ class PyTorchTeam(Team):
         fresh: bool = False,
     ) -> tuple[float, float]:
         plan = self.plan
-        rng = np.random.default_rng([plan.random_seed, done])
-        keep = (rng.random(plan.batch) >= plan.drop_state).astype(np.float32)
-        self.arrays.state[:] *= 0 if fresh else keep
+        self.arrays.state[:] *= self.kept_states(done, fresh=fresh)
         for group in self._adam.param_groups:
             group["lr"] = learning_rate
         self._adam.zero_grad(set_to_none=True)

@@ -250,11 +250,7 @@ class Team:
         every sequence starts from a zero state. Gives the mean nats per token before the update,
         and the gradient's norm before it was clipped; without a finite norm nothing is updated.
         """
-        plan, own = self.plan, self.plan.own_columns
-        rng = np.random.default_rng([plan.random_seed, done])
-        keep = (rng.random(plan.batch) >= plan.drop_state).astype(np.float32)
-        if fresh:
-            keep[:] = 0
+        plan, own, keep = self.plan, self.plan.own_columns, self.kept_states(done, fresh=fresh)
         part = sum(self._all("compute", inputs[:, own], targets[:, own], keep[own], done))
         self._all("reduce")
         loss = np.array([part])
@@ -265,6 +261,12 @@ class Team:
             scale = clip_scale(norm, plan.clip_norm)
             self._all("update", scale, learning_rate, done + 1, averaged)
         return float(loss[0]), norm
+
+    def kept_states(self, done: int, *, fresh: bool) -> Array:
+        """0 for each sequence (B,) of the whole batch that starts from a zero state, else 1."""
+        rng = np.random.default_rng([self.plan.random_seed, done])
+        keep = (rng.random(self.plan.batch) >= self.plan.drop_state).astype(np.float32)
+        return keep * (not fresh)
 
     def _all(self, name: str, *arguments: Any) -> list[Any]:
         """Every member's result of a method of Member."""
