@@ -75,7 +75,8 @@ def fine_tune(
     told: Told,
     stop_requested: Callable[[], bool],
 ) -> FineTuned:
-    """Train `init` on a task for about so many minutes; leave the best weights in `folder`.
+    """Train `init` on a task for about so many minutes; leave the best weights in `folder`,
+    where a model that stood there stays until they are known to be better.
 
     The learning rate and the length of the run are not those of `config` but what serves best.
     `listener` hears the long run, `told` the others. When asked to stop, what is best so far is
@@ -85,11 +86,11 @@ def fine_tune(
     before = task.evaluate(init.network)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as name:
-        beside = Path(name)
+        short, long = Path(name, "short"), Path(name, "long")
 
         def short_run(run: TrainingConfig, number: int, runs: int) -> Evaluation:
             listener = _Share(number, runs, told)
-            return Training(run, task, init).run(beside, listener, stop_requested)
+            return Training(run, task, init).run(short, listener, stop_requested)
 
         found: dict[float, float] = {}
         for number, rate in enumerate(LEARNING_RATES):
@@ -106,20 +107,19 @@ def fine_tune(
         chosen = replace(config, learning_rate=rate, patience=PATIENCE)
         left = max(ends - time.monotonic(), 1) / 60
         best = _Best(listener)
-        after = Training(replace(chosen, minutes=left), task, init).run(
-            folder, best, stop_requested
-        )
+        after = Training(replace(chosen, minutes=left), task, init).run(long, best, stop_requested)
+        kept = long
         left = (ends - time.monotonic()) / 60
         if left > AGAIN_SHARE * minutes and best.epochs and not stop_requested():
             last = replace(chosen, minutes=None, epochs=best.epochs, evaluations=2)
             again = short_run(last, 0, 1)
             if again.bits_per_character < after.bits_per_character:
-                after = again
-                weights = load_weights(beside)
-                save_weights(weights, folder, model_card(weights, folder.name))
-    if after.bits_per_character >= before.bits_per_character:
-        raise TrainingError(
-            "No training made the held-out songs likelier: the model knows this style already, or "
-            "there are too few songs to learn it from. Add songs, or give it more --minutes."
-        )
+                after, kept = again, short
+        if after.bits_per_character >= before.bits_per_character:
+            raise TrainingError(
+                "No training made the held-out songs likelier: the model knows this style already, "
+                "or there are too few songs to learn it from. Add songs, or give it more --minutes."
+            )
+        weights = load_weights(kept)
+        save_weights(weights, folder, model_card(weights, folder.name))
     return FineTuned(before, after, rate)

@@ -125,10 +125,12 @@ class LineWriter:
         finals = tuple(tuple(np.empty_like(a) for a in layer) for layer in states)
         found = [Candidate() for _ in range(CANDIDATES)]
         running = np.arange(CANDIDATES)  # the candidates that the rows of logits and states are of
+        unmarked = self._no_mark.copy()  # what cannot come next while these marks can
+        unmarked[list(marks)] = 0
         while True:
             marked = np.array([found[i].marked for i in running])
             tokens = sample(
-                logits + np.where(marked[:, None], self._no_mark, self._any_mark(marks)),
+                logits + np.where(marked[:, None], self._no_mark, unmarked),
                 rng.random(len(running)),
                 temperature=wish.temperature,
                 top_p=wish.top_p,
@@ -160,12 +162,6 @@ class LineWriter:
         candidate.ids.append(token)
         candidate.marked |= token in self.tokenizer.layout_ids
         return True
-
-    def _any_mark(self, marks: Mapping[int, int]) -> Array:
-        """What cannot come next while these marks can: -inf (V,)."""
-        allowed = self._no_mark.copy()
-        allowed[list(marks)] = 0
-        return allowed
 
 
 def write_lines(
