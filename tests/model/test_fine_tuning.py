@@ -45,3 +45,13 @@ def test_whoever_gives_a_learning_rate_chooses_the_run_himself(
     arguments = ["--init", str(tiny_weights), "--out", str(out), "--epochs", "1", "--json"]
     assert main(["train", str(songs), *arguments, "--learning-rate", "1e-3"]) == 0
     assert "steps" in json.loads(capsys.readouterr().out)
+
+
+def test_where_nothing_gets_better_no_model_is_written(
+    tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model.fine_tuning.LEARNING_RATES", (30.0,))
+    songs, out = write_songs(tmp_path / "mine.txt", 60), tmp_path / "mine"
+    arguments = ["--init", str(tiny_weights), "--out", str(out), "--minutes", "0.02"]
+    assert main(["train", str(songs), *arguments, "--no-temperature-fit"]) == 2
+    assert not (out / "model.safetensors").exists()
