@@ -24,7 +24,7 @@ from benchmarks.rounds import compare, tokens_per_second
 from model.bench import TEMPERATURE
 from model.blas import blas_threads
 from model.network import Network, NetworkConfig, initial_parameters
-from model.sampling import sample
+from model.sampling import sample_softmax
 from model.stepping import Stepper
 
 SIZES = {
@@ -54,7 +54,7 @@ def ours(
     def step() -> None:
         nonlocal state, ids
         logits, state = stepper.step(ids, state)
-        ids = sample(logits, rng.random(batch), temperature=TEMPERATURE, top_p=1.0)
+        ids = sample_softmax(logits, rng.random(batch), TEMPERATURE)
 
     def rate(threads: int) -> float:
         with blas_threads(threads):

@@ -22,7 +22,21 @@ from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import Any
 
-from bot.commands import ABOUT, ANOTHER, COMMANDS, HELP, LYRICS, QUIT, RATE, TOP, Command, Option
+from bot.commands import (
+    ABOUT,
+    ANOTHER,
+    COMMANDS,
+    FILTER,
+    FILTER_STATES,
+    HELP,
+    LYRICS,
+    QUIT,
+    RATE,
+    SWITCH,
+    TOP,
+    Command,
+    Option,
+)
 from bot.errors import BotError, CommandError, OutputLost
 from bot.service import Last, LyricRecord, Origin, Vote, WriterService, open_service
 from bot.settings import Settings
@@ -35,7 +49,15 @@ VOTES: Mapping[str, Vote] = {"up": 1, "down": -1}
 EXCERPT_CHARACTERS = 60
 STEERING = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # Unicode categories: control, format, line separators
 
-Values = Mapping[str, Any]  # option name -> str or int, as its Option says
+SWITCH_WORDS = {**SWITCH, "yes": True, "no": False, "true": True, "false": False}
+READERS: Mapping[type, tuple[Callable[[str], Any], str]] = {  # of a typed value; what it must be
+    str: (str, "a text"),
+    int: (int, "a whole number"),
+    float: (float, "a number"),
+    bool: (lambda text: SWITCH_WORDS[text.lower()], "on or off"),
+}
+
+Values = Mapping[str, Any]  # option name -> a value of its Option's type
 
 
 def run_console(settings: Settings) -> int:
@@ -100,6 +122,7 @@ class Console:
             RATE.name: self._rate,
             TOP.name: self._top,
             ABOUT.name: self._about,
+            FILTER.name: self._filter,
             HELP.name: self._help,
         }
 
@@ -118,6 +141,8 @@ class Console:
             return f"Something went wrong here; the log has the reason (error {error_id})."
 
     async def _lyrics(self, values: Values) -> str:
+        if "code" in values:
+            return _lyric(await self.service.rewrite(ORIGIN, values["code"]))
         return _lyric(await self.service.write(ORIGIN, Wish(**values)))
 
     async def _another(self, values: Values) -> str:
@@ -145,6 +170,11 @@ class Console:
             f"Stored lyrics: {about.lyrics:,}; ratings: {about.ratings:,}."
         )
 
+    async def _filter(self, values: Values) -> str:
+        if "switch" in values:
+            await self.service.set_word_filter(ORIGIN, values["switch"])
+        return FILTER_STATES[await self.service.word_filter(ORIGIN)]
+
     async def _help(self, values: Values) -> str:
         if "command" not in values:
             width = max(len(command.name) for command in COMMANDS) + 3
@@ -154,7 +184,8 @@ class Console:
             )
         command = _command(values["command"].removeprefix("/"))
         options = (
-            f"  {option.name}: {option.description}{self._range(option)}"
+            f"  {option.name}: {option.description}{self._range(option)} "
+            f"Such as {'' if command.positional else f'{option.name}: '}{option.example}"
             for option in command.options
         )
         heading = f"/{command.name}: {command.description}"
@@ -166,10 +197,10 @@ class Console:
         if option.choices is not None and (choices := option.choices(self.service)):
             words = f" One of {', '.join(choices)}."
         if option.maximum is not None:
-            unit = "" if option.type is int else " characters"
-            words += f" From {option.minimum} to {option.maximum}{unit}."
+            unit = " characters" if option.type is str else ""
+            words += f" From {option.minimum:g} to {option.maximum:g}{unit}."
         if option.default is not None:
-            words += f" {option.default} if left out."
+            words += f" {option.default:g} if left out."
         return words
 
 
@@ -226,13 +257,12 @@ def _by_name(command: Command, text: str) -> dict[str, str]:
     return given
 
 
-def _value(option: Option, text: str) -> str | int:
-    if option.type is str:
-        return text
+def _value(option: Option, text: str) -> Any:
+    read, kind = READERS[option.type]
     try:
-        return int(text)
-    except ValueError:
-        raise CommandError(f"The option {option.name} must be a whole number.") from None
+        return read(text)
+    except (KeyError, ValueError):
+        raise CommandError(f"The option {option.name} must be {kind}.") from None
 
 
 def _lyric_id(text: str) -> int | Last:
@@ -246,7 +276,12 @@ def _lyric_id(text: str) -> int | Last:
 
 def _lyric(record: LyricRecord) -> str:
     facts = " · ".join(filter(None, [f"#{record.id}", record.title, record.genre, record.model]))
-    return f"{record.text}\n\n{facts}\nRate it: /rate {record.id} up, or /rate {record.id} down"
+    more = [f"code {record.code}"]
+    if record.run_in_words is not None:
+        more.append(record.run_in_words)
+    more += [f"not quite as asked: {note}" for note in record.notes]
+    more.append(f"rate it: /rate {record.id} up, or /rate {record.id} down")
+    return "\n".join([record.text, "", facts, *(line[0].upper() + line[1:] for line in more)])
 
 
 def _top_entry(record: LyricRecord) -> str:

@@ -91,12 +91,13 @@ class LyricRow(Base):
     seed: Mapped[str | None]
     genre: Mapped[str | None]
     title: Mapped[str | None]
-    options: Mapped[dict[str, Any]]  # lines, temperature, top_p
+    options: Mapped[dict[str, Any]]  # of the wish, but those above
     text: Mapped[str]
     model: Mapped[str]
     code: Mapped[str]
     random_seed: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime]
+    longest_run: Mapped[int | None]  # words in a row that stand in what the model learned
 
 
 class RatingRow(Base):

@@ -1,8 +1,9 @@
-"""The engine: one thread that owns the model, and a queue of requests for it.
+"""The engine: one thread that owns the model, with a queue before it and an async face.
 
 numpy never runs on the event loop, which must acknowledge Discord within 3 seconds whatever is
-being written. The model is no more than one thread can use at a time, so one thread it is; the
-queue is bounded, because an answer that comes after minutes is worse than an honest refusal.
+being written. The thread and the loop share the queue alone; what the thread has to tell goes to
+the loop in one call a step. The queue is bounded, because an answer that comes after minutes is
+worse than an honest refusal.
 """
 
 from __future__ import annotations
@@ -10,165 +11,152 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-import time
-from collections.abc import Callable
-from concurrent.futures import Future, InvalidStateError
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from queue import Empty, Full, Queue
-from typing import Protocol
 
-from bot.errors import Busy, WriterFailed
+from bot.batches import Batches, News, Writer
+from bot.errors import BotError, WriterFailed
+from bot.turns import Turns
+from bot.writing import Code, Writing
 from model import Lyric, ModelError, Wish
 
 log = logging.getLogger(__name__)
 
-CLOSING_SECONDS = 5.0  # how long close() waits for the line that is being written
+CLOSING_SECONDS = 5.0  # how long close() waits for the step that is being computed
+WAITING_SECONDS = 720.0  # longest wait for a turn: Discord takes an answer for 15 minutes
+LOOK_SECONDS = 5.0  # how often a thread with nothing to write looks for new weights
 
-
-class Writer(Protocol):
-    """What the engine asks of a model; `model.LyricModel` is one."""
-
-    @property
-    def version(self) -> str:
-        """Which weights these are."""
-
-    @property
-    def genres(self) -> tuple[str, ...]:
-        """The genres it knows, sorted."""
-
-    @property
-    def parameter_count(self) -> int:
-        """How many numbers it has learned."""
-
-    def write(self, wish: Wish, random_seed: int | None, should_stop: Callable[[], bool]) -> Lyric:
-        """Write a lyric; end it early, on a whole line, once should_stop() says yes."""
-
-
-@dataclass(frozen=True)
-class _Request:
-    wish: Wish
-    random_seed: int | None
-    answer: Future[Lyric] = field(default_factory=Future)
+UNLOADED = "The model could not be loaded; the log has the reason."
+CLOSED = "The writer is stopping: try again in a minute."
+LATE = "So many lyrics are being written that this one's turn did not come: try again later."
 
 
 class Engine:
-    """Writes lyrics one after the other in its own thread. start() it, and close() it at the end.
+    """Writes lyrics, many at a time, in its own thread. start() it, and close() it at the end.
 
     load: makes the model, and is called in that thread.
-    queue_size: how many requests may wait beside the one being written.
-    writing_seconds: after so long a lyric ends with the line that it has come to.
+    stamp: says which weights there are, likewise; when it says something new, load is called
+    again, and new lyrics are of the new model if it can be loaded.
+    queue_size: how many requests of one space may wait beside those being written.
+    writing_seconds: so long after its beginning a lyric ends with the line that it has come to.
     """
 
     def __init__(
-        self, load: Callable[[], Writer], *, queue_size: int, writing_seconds: float
+        self,
+        load: Callable[[], Writer],
+        *,
+        stamp: Callable[[], object],
+        queue_size: int,
+        writing_seconds: float,
     ) -> None:
-        self._load = load
-        self._writing_seconds = writing_seconds
-        self._queue: Queue[_Request | None] = Queue(queue_size)  # None ends the thread
-        self._loaded: Future[Writer] = Future()
-        self._closing = False
+        self._turns: Turns[Writing] = Turns(queue_size)
+        self._batches = Batches(load, stamp, writing_seconds)  # the thread's
+        self._open: dict[Writing, asyncio.TimerHandle] = {}  # the event loop's
+        self._loop: asyncio.AbstractEventLoop
+        self._started: asyncio.Future[None]
         # A daemon, so that a model that hangs cannot keep the process from ending.
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
     async def start(self) -> None:
         """Load the model. Raises model.WeightsError, or WriterFailed."""
+        self._loop = asyncio.get_running_loop()
+        self._started = self._loop.create_future()
         self._thread.start()
-        await asyncio.wrap_future(self._loaded)
+        try:
+            await self._started
+        except BaseException:
+            self._turns.close()
+            raise
 
     @property
     def version(self) -> str:
-        """Which weights write."""
-        return self._loaded.result(0).version
+        """Which weights write new lyrics, once it has started."""
+        return self._batches.writer.version
 
     @property
     def genres(self) -> tuple[str, ...]:
-        """The genres that the model knows, sorted; may be empty."""
-        return self._loaded.result(0).genres
+        """The genres that they know, sorted; may be empty."""
+        return self._batches.writer.genres
 
     @property
     def parameter_count(self) -> int:
-        """How many numbers the model has learned."""
-        return self._loaded.result(0).parameter_count
+        """How many numbers they are."""
+        return self._batches.writer.parameter_count
 
-    async def write(self, wish: Wish, random_seed: int | None = None) -> Lyric:
+    async def write(self, space: str, asked: Wish | Code, random_seed: int | None = None) -> Lyric:
         """Write a lyric when its turn comes; whoever stops waiting for it also stops the writing.
 
-        Raises Busy when too many wait already, model.RequestError for a wish that the model
-        cannot meet, and WriterFailed when the model breaks or the engine closes.
+        Raises as `begin` and `Writing.lyric`.
         """
-        if self._closing:
-            raise _closed()
-        request = _Request(wish, random_seed)
-        try:
-            self._queue.put_nowait(request)
-        except Full:
-            raise Busy(
-                f"{self._queue.maxsize} lyrics are waiting to be written: try again in a minute."
-            ) from None
-        return await asyncio.wrap_future(request.answer)
+        with self.begin(space, asked, random_seed) as writing:
+            return await writing.lyric()
+
+    def begin(self, space: str, asked: Wish | Code, random_seed: int | None = None) -> Writing:
+        """Ask for a lyric, or for the one of a code again, and read along as it is written.
+
+        space: who asks, such as "guild:1"; spaces take turns. Raises Busy when too many wait
+        already, and WriterFailed when the engine closes.
+        """
+        if self._turns.closed:
+            raise WriterFailed(CLOSED)
+        loop = asyncio.get_running_loop()
+        writing = Writing(space, asked, random_seed, self._forget)
+        self._turns.add(space, writing)
+        self._open[writing] = loop.call_later(WAITING_SECONDS, self._give_up_waiting, writing)
+        return writing
 
     async def close(self) -> None:
-        """End the lyric being written, fail those that wait, and end the thread."""
-        self._closing = True
-        with suppress(Empty):
-            while True:
-                request = self._queue.get_nowait()
-                if request is not None:
-                    _fail(request.answer, _closed())
-        self._queue.put_nowait(None)
+        """End what is being written, fail those that wait, and end the thread."""
+        self._turns.close()
+        for writing in list(self._open):
+            writing.hear((), WriterFailed(CLOSED))
         if self._thread.is_alive():
+            self._settle_start(WriterFailed(CLOSED))
             await asyncio.to_thread(self._thread.join, CLOSING_SECONDS)
 
-    def _run(self) -> None:
-        self._loaded.set_running_or_notify_cancel()  # from here on nobody can cancel it
-        try:
-            writer = self._load()
-        except BaseException as error:
-            words = "The model could not be loaded; the log has the reason."
-            self._loaded.set_exception(_explained(error, words))
+    def _forget(self, writing: Writing) -> None:
+        """It has ended: it leaves the queue now, or its batch before the next step."""
+        self._open.pop(writing).cancel()
+        self._turns.remove(writing.space, writing)
+
+    def _give_up_waiting(self, writing: Writing) -> None:
+        if self._turns.remove(writing.space, writing):
+            writing.hear((), WriterFailed(LATE))
+
+    def _settle_start(self, error: Exception | None) -> None:
+        if self._started.done():
             return
-        self._loaded.set_result(writer)
-        while (request := self._queue.get()) is not None:
-            self._answer(writer, request)
-
-    def _answer(self, writer: Writer, request: _Request) -> None:
-        answer = request.answer
-        deadline = time.monotonic() + self._writing_seconds
-
-        def should_stop() -> bool:
-            return self._closing or answer.cancelled() or time.monotonic() > deadline
-
-        if answer.cancelled():
-            return
-        try:
-            if self._closing:
-                raise _closed()
-            lyric = writer.write(request.wish, request.random_seed, should_stop)
-            if self._closing:
-                raise _closed()
-            if not lyric.text.strip():
-                raise WriterFailed("Nothing came to mind this time: try again, or another seed.")
-        except BaseException as error:  # nothing may end the thread: the others would wait forever
-            words = "The writer stumbled over this lyric (the log has the reason): try again."
-            _fail(answer, _explained(error, words))
+        if error is None:
+            self._started.set_result(None)
         else:
-            with suppress(InvalidStateError):  # nobody waits for it any more
-                answer.set_result(lyric)
+            self._started.set_exception(error)
+
+    def _run(self) -> None:
+        """What the thread does."""
+        try:
+            self._batches.open()
+        except BaseException as error:
+            self._call_loop(self._settle_start, _explained(error))
+            return
+        self._call_loop(self._settle_start, None)
+        while self._turns.wait(0 if self._batches.busy else LOOK_SECONDS):
+            news = self._batches.step(self._turns)
+            if news:
+                self._call_loop(_tell, news)
+
+    def _call_loop(self, function: Callable[..., None], argument: object) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(function, argument)
 
 
-def _closed() -> WriterFailed:
-    return WriterFailed("The writer is stopping: try again in a minute.")
+def _tell(news: Iterable[News]) -> None:
+    for writing, lines, outcome in news:
+        writing.hear(lines, outcome)
 
 
-def _fail(answer: Future[Lyric], error: Exception) -> None:
-    with suppress(InvalidStateError):  # nobody waits for it any more
-        answer.set_exception(error)
-
-
-def _explained(error: BaseException, words: str) -> Exception:
-    """The error itself where it speaks to people; else these words, with the error in the log."""
-    if isinstance(error, ModelError | WriterFailed):
+def _explained(error: BaseException) -> Exception:
+    """The error itself where it speaks to people; else other words, with the error in the log."""
+    if isinstance(error, ModelError | BotError):
         return error
     log.error("The model broke", exc_info=error)
-    return WriterFailed(words)
+    return WriterFailed(UNLOADED)

@@ -26,6 +26,10 @@ class UnknownLyric(BotError):
     """No such lyric in the space that asked (a lyric of another space counts as none)."""
 
 
+class NotAllowed(BotError):
+    """Only members who may manage the server can ask for this."""
+
+
 class Busy(BotError):
     """The writer's queue is full; the same request may work in a minute."""
 

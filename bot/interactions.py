@@ -17,7 +17,7 @@ import discord
 from discord import app_commands
 
 import model
-from bot.errors import BotError
+from bot.errors import BotError, NotAllowed
 from bot.render import CONTENT_CHARACTERS, escape, shorten
 from bot.service import Origin
 
@@ -46,6 +46,16 @@ def origin_of(interaction: discord.Interaction[Ghostwriter]) -> Origin:
     if guild_id is not None and (guild_id == owners.get(0) or 1 not in owners):
         return Origin(f"guild:{guild_id}", user_id)
     return Origin(f"user:{owners.get(1, user_id)}", user_id)
+
+
+def check_manager(interaction: discord.Interaction[Ghostwriter]) -> None:
+    """Raises NotAllowed in a server's space to those who may not manage it; others are their own.
+
+    An administrator has every permission that Discord sends.
+    """
+    of_server = origin_of(interaction).space.startswith("guild:")
+    if of_server and not interaction.permissions.manage_guild:
+        raise NotAllowed("Only those who may manage this server can do that.")
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ import discord
 
 from bot.service import About, LyricRecord
 
-# A title, a description and a footer together stay under the 6000 characters of an embed.
+# A title, a description, a field and a footer together stay under the 6000 characters of an embed.
 CONTENT_CHARACTERS = 2000
 TITLE_CHARACTERS = 256
 DESCRIPTION_CHARACTERS = 4096
@@ -32,7 +32,7 @@ UP, DOWN, AGAIN = "👍", "👎", "🔁"
 
 STORED = (
     "Of each lyric: who asked for it and where, the options and the text. "
-    "Of each vote: who voted, and how. "
+    "Of each vote: who voted, and how. Of each place: whether its word filter is on. "
     "Messages are never read, and training sees no names or ids."
 )
 
@@ -84,10 +84,20 @@ def lyric_embeds(record: LyricRecord) -> list[discord.Embed]:
     ]
     if record.title:
         embeds[0].title = shorten(escape(record.title), TITLE_CHARACTERS)
-    # Discord shows a footer as it is, so there is nothing to escape in it.
-    known = [f"#{record.id}", record.genre, record.model]
-    embeds[-1].set_footer(text=shorten(" · ".join(filter(None, known)), FOOTER_CHARACTERS))
+    if record.notes:
+        notes = "\n".join(map(escape, record.notes))
+        embeds[-1].add_field(name="Not quite as asked", value=shorten(notes, FIELD_CHARACTERS))
+    embeds[-1].set_footer(text=_footer(record))
     return embeds
+
+
+def _footer(record: LyricRecord) -> str:
+    """Discord shows it as it is, so there is nothing to escape. A code is whole or left out."""
+    facts = [f"#{record.id}", record.genre, record.model]
+    whole = " · ".join(filter(None, [*facts, f"code {record.code}", record.run_in_words]))
+    if len(whole) <= FOOTER_CHARACTERS:
+        return whole
+    return shorten(" · ".join(filter(None, [*facts, record.run_in_words])), FOOTER_CHARACTERS)
 
 
 def top_embed(records: Sequence[LyricRecord]) -> discord.Embed:
@@ -103,7 +113,8 @@ def about_embed(about: About) -> discord.Embed:
     embed = discord.Embed(
         title="Ghostwriter",
         description="Song lyrics by a recurrent neural network on this bot's own computer. "
-        f"/lyrics writes, {UP} and {DOWN} rate, {AGAIN} writes another take, /top shows the best.",
+        f"/lyrics writes, {UP} and {DOWN} rate, {AGAIN} writes another take, /top shows the best, "
+        "/filter switches the word filter.",
         colour=COLOUR,
     )
     embed.add_field(name="Model", value=shorten(escape(about.model), FIELD_CHARACTERS))

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
 from sqlalchemy import Select, func, select
@@ -22,12 +23,15 @@ from bot.database import Database, LyricRow, RatingRow, StateRow
 from bot.engine import Engine
 from bot.errors import UnknownLyric
 from bot.settings import Settings
-from model import Lyric, Wish
+from bot.writing import Code
+from model import OPTIONS, Lyric, RequestError, Wish
 
 Last = Literal["last"]  # the newest lyric that this person had written in this space
 Vote = Literal[1, -1]
 
 LARGEST_ID = 2**63 - 1  # SQLite's and PostgreSQL's; a larger number cannot even be looked up
+OWN_COLUMNS = ("seed", "genre", "title")  # options of a wish; the others share one
+SHORTEST_RUN = OPTIONS["max_run"].metadata["least"]  # words; shorter runs are not told apart
 
 
 @dataclass(frozen=True)
@@ -51,9 +55,19 @@ class LyricRecord:
     model: str
     code: str
     random_seed: int
+    longest_run: int | None  # as in `model.Lyric`
     ups: int
     downs: int
     created_at: datetime  # UTC
+    notes: tuple[str, ...] = ()  # as in `model.Lyric`; not stored, so only of a new lyric
+
+    @property
+    def run_in_words(self) -> str | None:
+        """How much of it stands in a song that was learned; None where that is not known."""
+        if self.longest_run is None:
+            return None
+        words = self.longest_run or f"under {SHORTEST_RUN}"
+        return f"longest run of words that stands in a song it learned: {words}"
 
 
 @dataclass(frozen=True)
@@ -82,17 +96,29 @@ class WriterService:
     async def write(
         self, origin: Origin, wish: Wish, *, random_seed: int | None = None
     ) -> LyricRecord:
-        """Write and store a lyric. Raises model.RequestError, Busy, WriterFailed."""
-        checked = wish.checked(self._engine.genres)
-        lyric = await self._engine.write(checked, random_seed)
+        """Write and store a lyric. Raises model.RequestError, Busy, WriterFailed.
+
+        The wish's `word_filter` is the space's.
+        """
+        lyric = await self._write(origin, wish, random_seed)
+        return await self._store(origin, lyric, parent_id=None)
+
+    async def rewrite(self, origin: Origin, code: str) -> LyricRecord:
+        """Write the lyric of a code again, and store it. Raises as `write`.
+
+        It is refused when it was written without the word filter, and that is on here.
+        """
+        lyric = await self._engine.write(origin.space, Code(code))
+        # Asked at the end, as the filter may have been switched on while the lyric waited.
+        if not lyric.wish.word_filter and await self.word_filter(origin):
+            raise RequestError("This lyric was written without the word filter, which is on here.")
         return await self._store(origin, lyric, parent_id=None)
 
     async def another(self, origin: Origin, lyric_id: int | Last) -> LyricRecord:
         """Write the same wish from a new random seed. Raises UnknownLyric, and as `write`."""
         async with self._database.reading() as session:
             parent = await _find(session, origin, lyric_id)
-        wish = Wish(seed=parent.seed, genre=parent.genre, title=parent.title, **parent.options)
-        lyric = await self._engine.write(wish.checked(self._engine.genres), None)
+        lyric = await self._write(origin, _wish(parent))
         return await self._store(origin, lyric, parent_id=parent.id)
 
     async def rate(self, origin: Origin, lyric_id: int | Last, value: Vote) -> LyricRecord:
@@ -147,6 +173,14 @@ class WriterService:
             ratings=ratings or 0,
         )
 
+    async def word_filter(self, origin: Origin) -> bool:
+        """Whether slurs and obscene words are kept out in this space; at first they are."""
+        return await self.recall(_filter_key(origin)) != "off"
+
+    async def set_word_filter(self, origin: Origin, on: bool) -> None:
+        """Switch the word filter of this space, for the lyrics to come."""
+        await self.remember(_filter_key(origin), "on" if on else "off")
+
     async def recall(self, key: str) -> str | None:
         """What a face remembered under this key, or None."""
         async with self._database.reading() as session:
@@ -162,6 +196,11 @@ class WriterService:
         await self._engine.close()
         await self._database.close()
 
+    async def _write(self, origin: Origin, wish: Wish, random_seed: int | None = None) -> Lyric:
+        filtered = replace(wish, word_filter=await self.word_filter(origin))
+        checked = filtered.checked(self._engine.genres)
+        return await self._engine.write(origin.space, checked, random_seed)
+
     async def _store(self, origin: Origin, lyric: Lyric, parent_id: int | None) -> LyricRecord:
         wish = lyric.wish
         row = LyricRow(
@@ -171,20 +210,17 @@ class WriterService:
             seed=wish.seed,
             genre=wish.genre,
             title=wish.title,
-            options={
-                "lines": wish.lines,
-                "temperature": wish.temperature,
-                "top_p": wish.top_p,
-            },
+            options={n: value for n, value in asdict(wish).items() if n not in OWN_COLUMNS},
             text=lyric.text,
             model=lyric.model,
             code=lyric.code,
             random_seed=lyric.random_seed,
+            longest_run=lyric.longest_run,
             created_at=datetime.now(UTC),
         )
         async with self._database.writing() as session:
             session.add(row)
-        return _record(row, ups=0, downs=0)
+        return _record(row, ups=0, downs=0, notes=lyric.notes)
 
 
 @asynccontextmanager
@@ -196,6 +232,7 @@ async def open_service(settings: Settings) -> AsyncIterator[WriterService]:
     """
     engine = Engine(
         partial(model.load, settings.weights),
+        stamp=partial(_stamp, settings.weights),
         queue_size=settings.queue_size,
         writing_seconds=settings.writing_seconds,
     )
@@ -205,6 +242,25 @@ async def open_service(settings: Settings) -> AsyncIterator[WriterService]:
         yield service
     finally:
         await service.close()
+
+
+def _stamp(weights: Path) -> tuple[int, int, int] | None:
+    """Changes when the weights are replaced: their tensors are written last, and renamed."""
+    try:
+        file = (weights / "model.safetensors").stat()
+    except OSError:
+        return None
+    return file.st_mtime_ns, file.st_size, file.st_ino
+
+
+def _filter_key(origin: Origin) -> str:
+    return f"word_filter:{origin.space}"
+
+
+def _wish(row: LyricRow) -> Wish:
+    """What was asked for; the defaults stand for what another version did not store."""
+    known = {name: value for name, value in row.options.items() if name in OPTIONS}
+    return Wish(**{**known, **{name: getattr(row, name) for name in OWN_COLUMNS}})
 
 
 async def _find(session: AsyncSession, origin: Origin, lyric_id: int | Last) -> LyricRow:
@@ -241,7 +297,7 @@ async def _records(session: AsyncSession, counted: Select[LyricRow, int, int]) -
     return [_record(row, ups, downs) for row, ups, downs in await session.execute(counted)]
 
 
-def _record(row: LyricRow, ups: int, downs: int) -> LyricRecord:
+def _record(row: LyricRow, ups: int, downs: int, notes: tuple[str, ...] = ()) -> LyricRecord:
     return LyricRecord(
         id=row.id,
         space=row.space,
@@ -252,7 +308,9 @@ def _record(row: LyricRow, ups: int, downs: int) -> LyricRecord:
         model=row.model,
         code=row.code,
         random_seed=row.random_seed,
+        longest_run=row.longest_run,
         ups=ups,
         downs=downs,
         created_at=row.created_at,
+        notes=notes,
     )

@@ -31,10 +31,8 @@ class Settings:
     discord_token: str | None = field(default=None, repr=False)  # DISCORD_TOKEN; None: console
     database_url: str = "sqlite+aiosqlite:///data/ghostwriter.db"  # DATABASE_URL
     weights: Path = Path("weights/default")  # WEIGHTS, a folder that `python -m model train` made
-    queue_size: int = 32  # QUEUE_SIZE, requests that may wait; the next one is told to come back
-    # WRITING_SECONDS for one lyric. A full queue must be through within the 15 minutes that
-    # Discord leaves for an answer: 32 x 20 s is under 11.
-    writing_seconds: float = 20.0
+    queue_size: int = 32  # QUEUE_SIZE, requests of one server that may wait for their turn
+    writing_seconds: float = 20.0  # WRITING_SECONDS for one lyric, from when it is begun
     log_level: str = "INFO"  # LOG_LEVEL: DEBUG, INFO, WARNING or ERROR
 
     @classmethod

@@ -13,8 +13,18 @@ from typing import TYPE_CHECKING, Any
 import discord
 from discord import AppCommandOptionType, app_commands
 
-from bot.commands import ABOUT, COMMANDS, LYRICS, TOP, Command, Option
-from bot.interactions import answering, origin_of
+from bot.commands import (
+    ABOUT,
+    COMMANDS,
+    FILTER,
+    FILTER_STATES,
+    LYRICS,
+    SWITCH,
+    TOP,
+    Command,
+    Option,
+)
+from bot.interactions import answering, check_manager, origin_of
 from bot.render import about_embed, top_embed
 from bot.service import WriterService
 from bot.views import send_lyric
@@ -27,6 +37,12 @@ Answer = Callable[..., Awaitable[None]]
 Choices = list[app_commands.Choice[str | int | float]]
 
 CHOICES = 25  # Discord lists no more; an option that has more makes suggestions instead
+TYPES = {
+    str: AppCommandOptionType.string,
+    int: AppCommandOptionType.integer,
+    float: AppCommandOptionType.number,
+    bool: AppCommandOptionType.string,  # of two choices, as Discord's own would be True and False
+}
 
 
 def slash_commands(service: WriterService) -> list[app_commands.Command[Any, ..., None]]:
@@ -38,11 +54,16 @@ def slash_commands(service: WriterService) -> list[app_commands.Command[Any, ...
     ]
 
 
-async def answer_lyrics(interaction: discord.Interaction[Ghostwriter], **options: Any) -> None:
+async def answer_lyrics(
+    interaction: discord.Interaction[Ghostwriter], *, code: str | None, **options: Any
+) -> None:
     """Write a lyric for everybody to see and rate."""
     await interaction.response.defer()
     service, origin = interaction.client.service, origin_of(interaction)
-    await send_lyric(interaction, await service.write(origin, Wish(**options)))
+    if code is not None:
+        await send_lyric(interaction, await service.rewrite(origin, code))
+    else:
+        await send_lyric(interaction, await service.write(origin, Wish(**options)))
 
 
 async def answer_top(interaction: discord.Interaction[Ghostwriter]) -> None:
@@ -58,10 +79,22 @@ async def answer_about(interaction: discord.Interaction[Ghostwriter]) -> None:
     await interaction.followup.send(embed=about_embed(await interaction.client.service.about()))
 
 
+async def answer_filter(
+    interaction: discord.Interaction[Ghostwriter], *, switch: bool | None
+) -> None:
+    """Switch the word filter of the place, and tell the one who asks whether it is on."""
+    await interaction.response.defer(ephemeral=True)
+    service, origin = interaction.client.service, origin_of(interaction)
+    if switch is not None:
+        await service.set_word_filter(origin, switch)
+    await interaction.followup.send(FILTER_STATES[await service.word_filter(origin)])
+
+
 ANSWERS: dict[str, Answer] = {
     LYRICS.name: answer_lyrics,
     TOP.name: answer_top,
     ABOUT.name: answer_about,
+    FILTER.name: answer_filter,
 }
 
 
@@ -74,17 +107,16 @@ class OptionTransformer(app_commands.Transformer):
 
     @property
     def type(self) -> AppCommandOptionType:
-        """A whole number or a text."""
-        number = self.option.type is int
-        return AppCommandOptionType.integer if number else AppCommandOptionType.string
+        """A number or a text."""
+        return TYPES[self.option.type]
 
     @property
-    def min_value(self) -> int | None:
+    def min_value(self) -> float | None:
         """The least number, or the fewest characters."""
         return self.option.minimum
 
     @property
-    def max_value(self) -> int | None:
+    def max_value(self) -> float | None:
         """The greatest number, or the most characters."""
         return self.option.maximum
 
@@ -94,8 +126,8 @@ class OptionTransformer(app_commands.Transformer):
         return [app_commands.Choice(name=name, value=name) for name in self.names] or None
 
     async def transform(self, interaction: discord.Interaction[Any], value: Any, /) -> Any:
-        """The value as it came."""
-        return value
+        """The value as it came; on and off are what they mean."""
+        return SWITCH[value] if self.option.type is bool else value
 
 
 class SuggestingTransformer(OptionTransformer):
@@ -120,16 +152,22 @@ def _slash_command(
 ) -> app_commands.Command[Any, ..., None]:
     async def callback(interaction: discord.Interaction[Ghostwriter], **options: Any) -> None:
         async with answering(interaction):
+            if command.managers_only:
+                check_manager(interaction)  # what Discord hides can be asked for all the same
             await answer(interaction, **options)
 
     # discord.py reads a command's options off its callback's signature; here the table writes it.
     first = inspect.Parameter("interaction", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    parameters = [_parameter(option, service) for option in command.options]
+    options = [option for option in command.options if not option.console_only]
+    parameters = [_parameter(option, service) for option in options]
     callback.__signature__ = inspect.Signature([first, *parameters])  # type: ignore[attr-defined]
-    describe = app_commands.describe(**{each.name: each.description for each in command.options})
-    return app_commands.Command(
+    describe = app_commands.describe(**{each.name: each.description for each in options})
+    slash: app_commands.Command[Any, ..., None] = app_commands.Command(
         name=command.name, description=command.description, callback=describe(callback)
     )
+    if command.managers_only:
+        slash.default_permissions = discord.Permissions(manage_guild=True)
+    return slash
 
 
 def _parameter(option: Option, service: WriterService) -> inspect.Parameter:

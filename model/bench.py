@@ -24,7 +24,7 @@ from model.network import Ids, Network, NetworkConfig, initial_parameters
 from model.options import TrainingConfig
 from model.ranks import Alone
 from model.recurrence import Array
-from model.sampling import sample
+from model.sampling import sample_softmax
 from model.step_parts import StepClock
 from model.stepping import Stepper
 from model.team import Plan, Team
@@ -193,7 +193,7 @@ def generation_rate(network: Network, batch: int, seconds: float) -> float:
         nonlocal state, ids
         for _ in range(WRITTEN_AT_ONCE):
             logits, state = stepper.step(ids, state)
-            ids = sample(logits, rng.random(batch), temperature=TEMPERATURE, top_p=1.0)
+            ids = sample_softmax(logits, rng.random(batch), TEMPERATURE)
 
     with one_blas_thread():
         return median_rate(write, WRITTEN_AT_ONCE * batch, seconds)

@@ -16,6 +16,7 @@ from model.card import model_card
 from model.errors import TrainingError
 from model.evaluation import Evaluation
 from model.options import TrainingConfig
+from model.originality import NgramIndex
 from model.task import Task
 from model.training import Listener, Step, Training, Validation
 from model.weights import Weights, load_weights, save_weights
@@ -70,6 +71,7 @@ def fine_tune(
     minutes: float,
     task: Task,
     init: Weights,
+    originality: NgramIndex | None,
     folder: Path,
     listener: Listener,
     told: Told,
@@ -79,6 +81,7 @@ def fine_tune(
     where a model that stood there stays until they are known to be better.
 
     The learning rate and the length of the run are not those of `config` but what serves best.
+    `originality` is the index of what `init` has learned and the new weights will have.
     `listener` hears the long run, `told` the others. When asked to stop, what is best so far is
     kept. Raises TrainingError when no weights foretell the held-out songs better than before.
     """
@@ -120,6 +123,6 @@ def fine_tune(
                 "No training made the held-out songs likelier: the model knows this style already, "
                 "or there are too few songs to learn it from. Add songs, or give it more --minutes."
             )
-        weights = load_weights(kept)
+        weights = replace(load_weights(kept), originality=originality)
         save_weights(weights, folder, model_card(weights, folder.name))
     return FineTuned(before, after, rate)

@@ -1,45 +1,43 @@
 """The public face of a trained model: load it, ask it for logits, let it write lyrics."""
 
-import secrets
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from model.blas import one_blas_thread
-from model.code import lyric_code, parse_code
+from model.batch import exact_width
 from model.errors import RequestError, WeightsError
-from model.generation import LineWriter, write_lines
+from model.language import Language
 from model.network import NetworkConfig
+from model.ranking import Ranker, default_ranker
+from model.stepping import Stepper
 from model.weights import Weights, load_weights
-from model.wish import DEFAULT_LINES, Wish
-
-RANDOM_SEEDS = 2**32  # a random seed is one of so many
-
-
-@dataclass(frozen=True)
-class Lyric:
-    """A finished lyric and what it takes to write it again."""
-
-    text: str  # lines separated by line ends, stanzas by a blank line
-    code: str  # see `model.code`
-    model: str  # the version of the weights
-    random_seed: int
-    wish: Wish
+from model.wish import Wish
+from model.writing import Desk, Lyric, Song, WritingBatch
 
 
 class LyricModel:
     """A network with its tokenizer and genres. Holds no state between calls."""
 
-    def __init__(self, weights: Weights, name: str) -> None:
+    def __init__(self, weights: Weights, name: str, ranker: Ranker = default_ranker) -> None:
+        """ranker: chooses among the candidates of a lyric."""
         self.name = name
         self.version = f"{name}-{weights.digest[:8]}"
         self.genres = weights.genres
         self._network = weights.network
         self._tokenizer = weights.tokenizer
-        self._writer = LineWriter(weights.network, weights.tokenizer)
+        stepper = Stepper(weights.network)
+        self._desk = Desk(
+            self.version,
+            weights.genres,
+            weights.tokenizer,
+            stepper,
+            Language(weights.tokenizer, weights.originality),
+            exact_width(stepper),
+            ranker,
+        )
 
     @property
     def config(self) -> NetworkConfig:
@@ -78,21 +76,15 @@ class LyricModel:
         if any(not 0 <= int(i) < size for i in ids):
             raise RequestError(f"Token ids must be from 0 to {size - 1}.")
 
+    def batch(self) -> WritingBatch:
+        """A place to write many lyrics at once."""
+        return WritingBatch(self._desk)
+
     def generate(
-        self,
-        seed: str | None = None,
-        *,
-        genre: str | None = None,
-        title: str | None = None,
-        lines: int = DEFAULT_LINES,
-        temperature: float = Wish.temperature,
-        top_p: float = Wish.top_p,
-        random_seed: int | None = None,
-        should_stop: Callable[[], bool] = lambda: False,
+        self, seed: str | None = None, *, random_seed: int | None = None, **options: Any
     ) -> Lyric:
-        """Write a lyric that opens with `seed`; `write` says more."""
-        wish = Wish(seed, genre, title, lines, temperature, top_p)
-        return self.write(wish, random_seed, should_stop)
+        """Write a lyric that opens with `seed`; the options are those of `Wish`."""
+        return self.write(Wish(seed, **options), random_seed)
 
     def write(
         self,
@@ -102,23 +94,39 @@ class LyricModel:
     ) -> Lyric:
         """Write a lyric. Same model, wish and random seed: same lyric.
 
-        should_stop is asked after each line; once it says yes, the lyric ends there. Raises
-        RequestError when the wish cannot be met.
+        should_stop is asked after each token; once it says yes, the lyric ends on a whole line.
+        Raises RequestError when the wish cannot be met.
         """
-        wish = wish.checked(self.genres)
-        if random_seed is None:
-            random_seed = secrets.randbelow(RANDOM_SEEDS)
-        if not 0 <= random_seed < RANDOM_SEEDS:
-            raise RequestError(f"A random seed must be from 0 to {RANDOM_SEEDS - 1}.")
-        with one_blas_thread():
-            text = "\n".join(write_lines(self._writer, wish, random_seed, should_stop)).rstrip()
-        code = lyric_code(self.version, random_seed, wish)
-        return Lyric(text, code, self.version, random_seed, wish)
+        batch = self.batch()
+        return _finish(batch, batch.join(wish, random_seed), should_stop)
+
+    def write_many(self, wish: Wish, count: int, random_seed: int | None = None) -> Iterator[Lyric]:
+        """Lyrics side by side, in order; lyric k is the one of `random_seed` + k alone."""
+        batch = self.batch()
+        songs: list[Song] = []
+        begun = 0
+        while begun < count or songs:
+            while begun < count and batch.has_room(wish):
+                seed = None if random_seed is None else random_seed + begun
+                songs.append(batch.join(wish, seed))
+                begun += 1
+            batch.step()
+            while songs and (lyric := songs[0].lyric) is not None:
+                yield lyric
+                songs.pop(0)
 
     def regenerate(self, code: str) -> Lyric:
         """Write the lyric of a code again. Raises RequestError for another model's code."""
-        random_seed, wish = parse_code(code, self.version)
-        return self.write(wish, random_seed)
+        batch = self.batch()
+        return _finish(batch, batch.join_code(code), lambda: False)
+
+
+def _finish(batch: WritingBatch, song: Song, should_stop: Callable[[], bool]) -> Lyric:
+    while song.lyric is None:
+        if should_stop():
+            song.cut()
+        batch.step()
+    return song.lyric
 
 
 def load(folder: str | Path) -> LyricModel:

@@ -1,15 +1,15 @@
 """What keeps a passage of old verse from being learned from: its words, its names, too few rhymes.
 
-The limits were set by reading what each of them lets in. Insults are told by a list of our own
-(slurs.txt), obscene words by the list that glin-profanity maintains.
+The limits were set by reading what each of them lets in. Slurs and obscene words are told by the
+lists of the word filter.
 """
 
 import re
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 
 from model.rhyme import end_rhyme_rate, is_word, words
+from model.word_filter import obscene_words, word_list
 
 FEWEST_LINES = 8  # of a passage
 LEAST_RHYME = 0.6  # share of a passage's lines that rhyme inside their stanza
@@ -17,24 +17,6 @@ MOST_UNKNOWN = 0.05  # share of words that the pronouncing dictionary lacks
 MOST_ARCHAIC = 0.02  # share of words such as "thee" and "hath"
 MOST_CLIPPED = 0.02  # share of words such as "an'" and "'is"; "runnin'" and "'em" do not count
 MOST_NAMES = 0.045  # share of words with a capital inside a line
-
-# On the word list for another meaning than verse has in mind.
-HARMLESS_IN_VERSE = frozenset(
-    {
-        "bondage",
-        "domination",
-        "escort",
-        "grope",
-        "hoe",
-        "hoes",
-        "intercourse",
-        "snatch",
-        "spunk",
-        "suck",
-        "sucks",
-        "undressing",
-    }
-)
 
 _NAME = re.compile(r"(?<=[a-z,'] )\"?[A-Z][a-z]")
 _CLIPPED = re.compile(
@@ -80,31 +62,16 @@ def flaw(passage: Sequence[Sequence[str]]) -> str | None:
     return None
 
 
-@cache
 def slurs() -> frozenset[str]:
     """Words that insult people for what they are; the file says more."""
-    return _word_list("slurs.txt")
+    return word_list("slurs.txt")
 
 
-@cache
 def archaic_words() -> frozenset[str]:
     """Words that date a text, such as "hath" and "thou", or spell a dialect."""
-    return _word_list("archaic.txt")
-
-
-@cache
-def obscene_words() -> frozenset[str]:
-    """The slurs, and the words of the list that glin-profanity maintains."""
-    from glin_profanity.data.dictionary import DictionaryLoader
-
-    return slurs() | frozenset(DictionaryLoader().get_words("english")) - HARMLESS_IN_VERSE
+    return word_list("archaic.txt")
 
 
 @cache
 def _known(word: str) -> bool:
     return is_word(word)
-
-
-def _word_list(name: str) -> frozenset[str]:
-    lines = Path(__file__).with_name(name).read_text("utf-8").splitlines()
-    return frozenset(line for line in lines if line and not line.startswith("#"))

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from model.generation import LineWriter, write_lines
+from model.lyric_model import LyricModel
 from model.training import Listener, Step, Validation
 from model.weights import Weights, write_file
 from model.wish import Wish
@@ -93,21 +93,15 @@ class ProgressView(Listener):
 
     def validated(self, validation: Validation, weights: Weights) -> None:
         evaluation = validation.evaluation
-        sample = list(
-            write_lines(
-                LineWriter(weights.network, weights.tokenizer),
-                Wish(lines=SAMPLE_LINES),
-                validation.step,
-                lambda: False,
-            )
-        )
+        wish = Wish(lines=SAMPLE_LINES, best_of=1)
+        sample = LyricModel(weights, "sample").write(wish, validation.step).text
         self._records.append(
             {
                 "step": validation.step,
                 "validation_nats_per_token": round(evaluation.nats_per_token, 4),
                 "validation_bits_per_character": round(evaluation.bits_per_character, 4),
                 "best": validation.best,
-                "sample": "\n".join(sample),
+                "sample": sample,
             }
         )
         self._console.print(
@@ -117,7 +111,7 @@ class ProgressView(Listener):
             highlight=False,
             soft_wrap=True,
         )
-        for line in sample:
+        for line in sample.split("\n"):
             self._console.print(f"    [dim]{escape(line)}[/dim]", highlight=False, soft_wrap=True)
         self._write()
 

@@ -7,7 +7,8 @@ the comments that `pronouncing` 0.3 takes for sounds). Metrics count words of th
 
 import random
 import re
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache
 
 REACH = 4  # lines between two line ends that still count as a rhyme in the metric
@@ -92,6 +93,16 @@ def guessed_rhyming_parts(word: str) -> frozenset[str]:
         if tail := rhyming_parts(word[start:]):
             return tail
     return frozenset()
+
+
+@cache
+def words_by_sound() -> Mapping[str, tuple[str, ...]]:
+    """The listed words by the rhyming part of their first pronunciation; possessives left out."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for word, pronunciations in _dictionary().items():
+        if word.replace("'", "").isalpha() and not word.endswith("'s"):
+            found[_rhyming_part(pronunciations.partition("\n")[0])].append(word)
+    return {sound: tuple(words) for sound, words in found.items()}
 
 
 def rhymes(a: str, b: str) -> bool:

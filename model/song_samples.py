@@ -14,7 +14,7 @@ from model.corpus import Song, is_heading, normalized_text
 from model.frame import frame_wish
 from model.network import Network, State
 from model.recurrence import Array
-from model.sampling import sample
+from model.sampling import sample_softmax
 from model.stepping import Stepper
 from model.tokenizer import END, SPECIALS, Tokenizer
 from model.wish import Wish
@@ -56,7 +56,7 @@ def sample_songs(
             for row, song in enumerate(running):
                 marks = drafts[song].marks
                 chances[row, list(marks)] = logits[row, list(marks)]
-            tokens = sample(chances, draws, temperature=temperature, top_p=1)
+            tokens = sample_softmax(chances, draws, temperature)
             tokens = np.array(
                 [drafts[i].add(int(token)) for i, token in zip(running, tokens, strict=True)]
             )

@@ -96,6 +96,8 @@ class Training:
         )
         self._team = Team(plan, self.ranks)
         self._team.arrays.parameters[:] = vector
+        # of all that the weights will have learned, for their folder; see `Weights`
+        self.originality = init.originality if init else None
         self.network = Network(network_config, self._team.arrays.parameters)
         self.progress = Progress(task.fingerprint, next_validation=1 / config.evaluations)
 
@@ -262,7 +264,9 @@ class Training:
             "held_out": self.task.held_out,
         }
         training = {**asdict(self.config), **figures}
-        return Weights(network, self.task.tokenizer, self.task.genres, training)
+        return Weights(
+            network, self.task.tokenizer, self.task.genres, training, originality=self.originality
+        )
 
     def _validate(self, folder: Path, listener: Listener) -> None:
         """Measure, and keep the best; on rank 0, for whose result the others wait."""

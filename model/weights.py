@@ -1,8 +1,9 @@
 """A folder of weights: the network's tensors, its configuration, its tokenizer, its card.
 
 model.safetensors holds float16 tensors under PyTorch's names; config.json the sizes, the genres
-and how it was trained; tokenizer.json the vocabulary. Nothing is ever unpickled. Every file is
-written to a temporary name and renamed.
+and how it was trained; tokenizer.json the vocabulary; originality.safetensors, which may be
+missing, the word runs of the songs it learned. Nothing is ever unpickled. Every file is written to
+a temporary name and renamed.
 """
 
 import contextlib
@@ -21,6 +22,7 @@ import safetensors.numpy
 from model.cells import CELLS
 from model.errors import ModelError, WeightsError
 from model.network import Network, NetworkConfig, flat
+from model.originality import NgramIndex
 from model.recurrence import Parameters
 from model.tokenizer import Tokenizer
 from model.vocabulary import tokenizer_from_json
@@ -28,6 +30,7 @@ from model.vocabulary import tokenizer_from_json
 TENSORS = "model.safetensors"
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
+ORIGINALITY = "originality.safetensors"
 CARD = "README.md"
 
 
@@ -39,7 +42,8 @@ class Weights:
     tokenizer: Tokenizer
     genres: tuple[str, ...]
     training: dict[str, Any] = field(default_factory=dict)  # options and figures, for the card
-    digest: str = ""  # SHA-256 of the tensors' file
+    digest: str = ""  # SHA-256 of what a lyric depends on: the tensors and the word runs
+    originality: NgramIndex | None = None  # of the songs that it learned; None: not known
 
 
 def save_weights(weights: Weights, folder: Path, card: str) -> None:
@@ -56,16 +60,16 @@ def save_weights(weights: Weights, folder: Path, card: str) -> None:
     write_file(folder / TOKENIZER, weights.tokenizer.to_json().encode())
     write_file(folder / CONFIG, (json.dumps(config, indent=1) + "\n").encode())
     write_file(folder / CARD, card.encode())
+    if weights.originality is None:
+        _remove(folder / ORIGINALITY)
+    else:
+        write_file(folder / ORIGINALITY, weights.originality.to_bytes())
     write_file(folder / TENSORS, safetensors.numpy.save(half))
 
 
 def load_weights(folder: Path) -> Weights:
     """Read a folder of weights into float32. Raises WeightsError naming the file at fault."""
-    if not (folder / TENSORS).is_file():
-        raise WeightsError(
-            f"{folder} holds no weights ({TENSORS} is missing): "
-            "train some with `python -m model train`, or name another folder."
-        )
+    refuse_without_weights(folder)
     try:
         config = json.loads((folder / CONFIG).read_text("utf-8"))
         network_config = NetworkConfig(**config["network"])
@@ -87,8 +91,26 @@ def load_weights(folder: Path) -> Weights:
             f"but the network {network_config.vocabulary_size}; the files are of different models."
         )
     vector = flat(network_config, tensors).astype(np.float32)
-    digest = hashlib.sha256(data).hexdigest()
-    return Weights(Network(network_config, vector), tokenizer, genres, training, digest)
+    originality = read_originality(folder)
+    known = originality.bits if originality else b""
+    digest = hashlib.sha256(data + known).hexdigest()
+    network = Network(network_config, vector)
+    return Weights(network, tokenizer, genres, training, digest, originality)
+
+
+def read_originality(folder: Path) -> NgramIndex | None:
+    """The index of the songs that weights learned, if there is one. Raises WeightsError."""
+    path = folder / ORIGINALITY
+    return NgramIndex.read(path) if path.exists() else None
+
+
+def refuse_without_weights(folder: Path) -> None:
+    """Raises WeightsError when a folder holds none."""
+    if not (folder / TENSORS).is_file():
+        raise WeightsError(
+            f"{folder} holds no weights ({TENSORS} is missing): "
+            "train some with `python -m model train`, or name another folder."
+        )
 
 
 def _read_tensors(path: Path) -> tuple[bytes, Parameters]:
@@ -111,6 +133,13 @@ def _check_shapes(path: Path, tensors: Parameters, shapes: Mapping[str, tuple[in
             )
         if not np.isfinite(tensors[name]).all():
             raise WeightsError(f"{path}: tensor {name} holds values that are not finite.")
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be removed: {error.strerror}.") from error
 
 
 def write_file(path: Path, data: bytes) -> None:

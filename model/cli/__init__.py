@@ -13,6 +13,7 @@ from model.cli.bench import add_bench
 from model.cli.command import STATUS_INTERRUPTED, STATUS_WRONG_INPUT
 from model.cli.evaluate import add_evaluate
 from model.cli.generate import add_generate
+from model.cli.index import add_index
 from model.cli.inspect import add_inspect
 from model.cli.prepare import add_prepare
 from model.cli.retrain import add_retrain
@@ -55,6 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
         add_score,
         add_generate,
         add_retrain,
+        add_index,
         add_inspect,
         add_bench,
     ):

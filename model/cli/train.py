@@ -23,6 +23,7 @@ from model.errors import TrainingError
 if TYPE_CHECKING:
     from model.network import NetworkConfig
     from model.options import TrainingConfig
+    from model.originality import NgramIndex
     from model.task import Task
     from model.weights import Weights
 
@@ -81,7 +82,7 @@ def _train(options: argparse.Namespace) -> int:
     from model.task import songs_task
     from model.tokens import remove_tokens
     from model.training import Listener, Training
-    from model.weights import Weights, load_weights
+    from model.weights import Weights, load_weights, read_originality
 
     ranks = ranks_of_this_run()
     SCREEN.quiet = ranks.rank != 0
@@ -118,6 +119,10 @@ def _train(options: argparse.Namespace) -> int:
         training = Training(config, task(config, init), init, ranks)
     SCREEN.print(_introduction(training.network.config, training.task, corpus), highlight=False)
     resumed_at = training.progress.step if options.resume else None
+    if ranks.rank == 0:
+        # once a run has a best validation, the index stands in its folder
+        indexed = read_originality(folder) if training.progress.best else None
+        training.originality = indexed or _index(corpus, init)
     with _stop_on_interrupt() as stopping:
         if ranks.rank:
             training.run(folder, Listener(), stopping)
@@ -164,6 +169,7 @@ def _fine_tune(
 
     folder: Path = options.out
     SCREEN.print(_introduction(init.network.config, task, corpus), highlight=False)
+    originality = _index(corpus, init)
     if corpus.characters < SMALL_TEXT:
         SCREEN.print(
             f"The text is small: {corpus.characters:,} characters. The model will pick up some "
@@ -175,7 +181,7 @@ def _fine_tune(
         progress_bar("Learning") as heard,
         ProgressView(folder, SCREEN, resumed_at=None) as view,
     ):
-        result = fine_tune(config, minutes, task, init, folder, view, heard, stopping)
+        result = fine_tune(config, minutes, task, init, originality, folder, view, heard, stopping)
     remove_tokens(folder)
     before, after = result.before.bits_per_character, result.after.bits_per_character
     if options.json:
@@ -196,6 +202,22 @@ def _fine_tune(
         f'Try it: python -m model generate --weights {folder} --seed "midnight rain"'
     )
     return 0
+
+
+def _index(corpus: Corpus, init: "Weights | None") -> "NgramIndex | None":
+    """Of the word runs that will have been learned; None, and a word of it, if there are too many.
+
+    Weights of `init` without an index leave theirs unknown.
+    """
+    from model.originality import index_corpus
+
+    base = init.originality if init else None
+    with progress_bar("Indexing their word runs") as heard:
+        try:
+            return index_corpus(corpus, base=base, progress=heard)
+        except TrainingError as error:
+            SCREEN.print(f"{error} Lyrics will not be checked for copies.", highlight=False)
+            return None
 
 
 def _introduction(config: "NetworkConfig", task: "Task", corpus: Corpus) -> str:

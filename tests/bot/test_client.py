@@ -62,6 +62,8 @@ async def test_the_limits_of_the_options_are_those_of_the_model(service: WriterS
     assert (options["lines"]["min_value"], options["lines"]["max_value"]) == (MIN_LINES, MAX_LINES)
     assert options["seed"]["max_length"] == SEED_CHARACTERS
     assert [choice["value"] for choice in options["genre"]["choices"]] == ["country", "rap"]
+    assert (options["temperature"]["type"], options["temperature"]["max_value"]) == (10, 2)
+    assert "top_p" not in options  # the console has it
     assert not any(option["required"] for option in options.values())
 
 
@@ -116,7 +118,15 @@ async def test_the_commands_work_in_servers_in_messages_and_as_a_persons_own_app
     for command in payload_of(Ghostwriter(service)).values():
         assert command["contexts"] == [0, 1, 2]
         assert command["integration_types"] == [0, 1]
-        assert command["default_member_permissions"] is None
+
+
+async def test_only_the_filter_is_hidden_from_members_who_may_not_manage_the_server(
+    service: WriterService,
+) -> None:
+    commands = payload_of(Ghostwriter(service))
+    hidden = {name: each["default_member_permissions"] for name, each in commands.items()}
+    manage_guild = discord.Permissions(manage_guild=True).value
+    assert hidden == {"lyrics": None, "top": None, "about": None, "filter": manage_guild}
 
 
 # --- what it asks of Discord -----------------------------------------------------------------

@@ -20,7 +20,7 @@ from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
 from bot.__main__ import main
-from bot.commands import COMMANDS
+from bot.commands import COMMANDS, LYRICS
 from bot.console import Console, answer_lines, parse, plain, show
 from bot.errors import CommandError, OutputLost
 from bot.prompt import CommandCompleter, converse
@@ -29,6 +29,9 @@ from model import MAX_LINES, SEED_CHARACTERS, Wish
 from tests.bot.fakes import PATIENCE, FakeModel, open_fake_service
 
 CTRL_C, CTRL_D, UP_ARROW, ENTER = "\x03", "\x04", "\x1b[A", "\r"
+
+
+LYRIC_OPTIONS = [f"{option.name}: " for option in LYRICS.options]
 
 
 @pytest.fixture
@@ -79,6 +82,16 @@ async def lines_of(*lines: str) -> AsyncIterator[str]:
         ("/lyrics Seed: Rain GENRE: Rap", {"seed": "Rain", "genre": "Rap"}),
         ("/lyrics seed: genre: rap", {"seed": "", "genre": "rap"}),
         ("  /LYRICS\tseed:  rain  \n", {"seed": "rain"}),
+        ("/lyrics temperature: 0.9 best_of: 2", {"temperature": 0.9, "best_of": 2}),
+        ("/lyrics section_lines: 2 lines: 8", {"section_lines": 2, "lines": 8}),
+        ("/lyrics code: k3f9-2m7c", {"code": "k3f9-2m7c"}),
+        ("/filter", {}),
+        ("/filter off", {"switch": False}),
+        ("/filter NO", {"switch": False}),
+        ("/filter false", {"switch": False}),
+        ("/filter on", {"switch": True}),
+        ("/filter yes", {"switch": True}),
+        ("/filter True", {"switch": True}),
         ("/rate last up", {"lyric": "last", "vote": "up"}),
         ("/rate 12 down", {"lyric": "12", "vote": "down"}),
         ("/help", {}),
@@ -107,6 +120,9 @@ def test_a_line_is_read_as_it_is_meant(line: str, values: dict[str, Any]) -> Non
         ("/lyrics lines: many", "lines must be a whole number"),
         ("/lyrics lines:", "lines must be a whole number"),
         ("/lyrics lines: " + "9" * 10_000, "lines must be a whole number"),
+        ("/lyrics temperature: hot", "temperature must be a number"),
+        ("/lyrics temperature: 0,8", "temperature must be a number"),
+        ("/filter perhaps", "switch must be on or off"),
         ("/top 10", "/top takes no options"),
         ("/rate", "/rate needs more, for example /rate last up"),
         ("/rate last", "/rate needs more"),
@@ -130,6 +146,50 @@ async def test_a_lyric_opens_with_the_seed_and_is_shown_with_its_number(console:
     assert len(text.splitlines()) == 5
     assert facts.startswith("#1 · country · fake-00c0ffee\n")
     assert "/rate 1 up" in facts
+
+
+async def test_a_lyric_is_shown_with_its_code_its_longest_run_and_what_it_missed(
+    console: Console, model: FakeModel
+) -> None:
+    model.longest_run, model.notes = 5, ("There was no place for lantern.",)
+    answer = await console.answer("/lyrics lines: 4")
+    assert answer is not None
+    assert answer.split("\n\n")[1].splitlines()[1:-1] == [
+        "Code fake-00c0ffee:1",
+        "Longest run of words that stands in a song it learned: 5",
+        "Not quite as asked: There was no place for lantern.",
+    ]
+
+
+async def test_a_longest_run_that_is_not_known_is_not_spoken_of(console: Console) -> None:
+    answer = await console.answer("/lyrics")
+    assert answer is not None
+    assert "run of words" not in answer
+
+
+async def test_a_code_writes_its_lyric_again(console: Console, model: FakeModel) -> None:
+    first = await console.answer("/lyrics seed: rain lines: 5")
+    again = await console.answer("/lyrics seed: not used code: fake-00c0ffee:1")
+    assert first is not None
+    assert again is not None
+    assert again.split("\n\n")[0] == first.split("\n\n")[0]
+    assert "#2 · " in again
+    assert len(model.asked) == 1
+
+
+async def test_the_word_filter_can_be_switched_and_asked_for(
+    console: Console, model: FakeModel
+) -> None:
+    said = [await console.answer(line) for line in ("/filter", "/filter off", "/filter")]
+    await console.answer("/lyrics")
+    await console.answer("/filter on")
+    await console.answer("/lyrics")
+    assert [str(answer).split(" here")[0] for answer in said] == [
+        "The word filter is on",
+        "The word filter is off",
+        "The word filter is off",
+    ]
+    assert [wish.word_filter for wish in model.asked] == [False, True]
 
 
 async def test_a_lyric_without_a_seed_is_left_to_the_model(
@@ -192,7 +252,11 @@ async def test_help_about_a_command_tells_its_options_ranges_and_defaults(
     for fact in (
         f"From 1 to {SEED_CHARACTERS} characters.",
         "One of country, rap.",
-        f"From 4 to {MAX_LINES}. 16 if left out.",
+        f"From 4 to {MAX_LINES}. 16 if left out. Such as lines: 12",
+        "From 0 to 2. 0.8 if left out. Such as temperature: 0.9",
+        "One of AABB, ABAB, ABCB, AAAA, free. Such as rhyme: ABAB",
+        "Such as structure: verse-chorus-verse-chorus",
+        "Such as code: ",
         "For example: /lyrics",
     ):
         assert fact in answer
@@ -207,6 +271,13 @@ async def test_help_about_a_command_tells_its_options_ranges_and_defaults(
         ("/lyrics genre: polka", "no such genre"),
         ("/lyrics genre:", "no such genre"),
         ("/lyrics lines: 1000", "Lines must be between"),
+        ("/lyrics temperature: nan", "Temperature must be between 0 and 2"),
+        ("/lyrics temperature: -inf", "Temperature must be between 0 and 2"),
+        ("/lyrics top_p: 0", "Top-p must be above 0"),
+        ("/lyrics rhyme: ABBA", "Rhyme can be"),
+        ("/lyrics structure: verse-solo", "structure is made of"),
+        ("/lyrics code:", "code"),
+        ("/lyrics code: k3f9", "code"),
         ("/rate last up", "no lyric here yet"),
         ("/rate 99 up", "no lyric with that number"),
         (f"/rate {10**100} up", "no lyric with that number"),
@@ -346,12 +417,14 @@ async def test_a_history_that_cannot_be_written_does_not_matter(
     ("typed", "offered"),
     [
         ("/a", ["/another ", "/about"]),
-        ("/lyrics ", ["seed: ", "genre: ", "title: ", "lines: "]),
+        ("/lyrics ", LYRIC_OPTIONS),
         ("/lyrics seed: rain l", ["lines: "]),
-        ("/lyrics seed: rain ", ["genre: ", "title: ", "lines: "]),
+        ("/lyrics seed: rain ", LYRIC_OPTIONS[1:]),
         ("/lyrics genre: ", ["country", "rap"]),
         ("/lyrics genre:c", ["country"]),
-        ("/lyrics genre: rap ", ["seed: ", "title: ", "lines: "]),
+        ("/lyrics genre: rap ", [LYRIC_OPTIONS[0], *LYRIC_OPTIONS[2:]]),
+        ("/lyrics genre: rap rhyme: a", ["AABB", "ABAB", "ABCB", "AAAA"]),
+        ("/filter ", ["on", "off"]),
         ("/rate last ", ["up", "down"]),
         ("/rate last up ", []),
         ("/help r", ["rate"]),

@@ -6,16 +6,19 @@ import asyncio
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
+import alembic.command
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import event, text
 from sqlalchemy.pool import Pool
 
-from bot.database import Base, Database, StateRow
+from bot.database import MIGRATIONS, Base, Database, LyricRow, RatingRow, StateRow
 from bot.errors import DatabaseError
 from tests.bot.fakes import url_of
 
@@ -69,6 +72,41 @@ async def test_the_migrations_make_the_tables_that_the_program_expects(file: Pat
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
     engine.dispose()
+
+
+def make_version_1(file: Path) -> None:
+    """A database as the first version left it: a lyric that Bob likes."""
+    file.parent.mkdir()
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    engine = sa.create_engine(f"sqlite:///{file}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        alembic.command.upgrade(config, "0001")
+        connection.exec_driver_sql(
+            "INSERT INTO lyrics VALUES (7, 'guild:1', 11, NULL, 'rain', 'rap', NULL, "
+            """'{"lines": 8, "temperature": 0.8, "top_p": 0.95}', 'rain\nand snow', """
+            "'fake-1', 'code', 42, '2025-01-02 03:04:05.000000')"
+        )
+        connection.exec_driver_sql(
+            "INSERT INTO ratings VALUES (7, 12, 1, '2025-01-02 03:05:00', '2025-01-02 03:05:00')"
+        )
+    engine.dispose()
+
+
+async def test_a_database_of_the_first_version_keeps_its_lyrics_and_votes(file: Path) -> None:
+    make_version_1(file)
+    database = await Database.open(url_of(file))
+    async with database.reading() as session:
+        (lyric,) = await session.scalars(sa.select(LyricRow))
+        (vote,) = await session.scalars(sa.select(RatingRow))
+        (example,) = await session.execute(text("SELECT * FROM training_examples"))
+    await database.close()
+    assert (lyric.id, lyric.text, lyric.options["lines"]) == (7, "rain\nand snow", 8)
+    assert lyric.created_at == datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC)
+    assert lyric.longest_run is None
+    assert (vote.lyric_id, vote.user_id, vote.value) == (7, 12, 1)
+    assert (example.lyric_id, example.liked) == (7, 1.0)
 
 
 async def test_training_sees_no_person_and_no_place(file: Path) -> None:

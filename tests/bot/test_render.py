@@ -31,8 +31,9 @@ LYRIC = LyricRecord(
     genre="country",
     title=None,
     model="default-3f9a1c2e",
-    code="default-3f9a1c2e:7",
+    code="k3f9-2m7c-0wxd",
     random_seed=7,
+    longest_run=None,
     ups=3,
     downs=1,
     created_at=datetime(2025, 1, 1, tzinfo=UTC),
@@ -92,9 +93,34 @@ def test_a_heading_is_bold_and_its_brackets_stay() -> None:
     assert "\n**\\[Chorus\\]**\n" in embed.description
 
 
-def test_the_footer_tells_number_genre_and_model() -> None:
+def test_the_footer_tells_number_genre_model_and_code() -> None:
     (embed,) = lyric_embeds(LYRIC)
-    assert embed.footer.text == "#12 · country · default-3f9a1c2e"
+    assert embed.footer.text == "#12 · country · default-3f9a1c2e · code k3f9-2m7c-0wxd"
+
+
+def test_the_footer_tells_the_longest_run_where_it_is_known() -> None:
+    (embed,) = lyric_embeds(lyric(longest_run=5))
+    told = "longest run of words that stands in a song it learned: 5"
+    assert embed.footer.text == f"#12 · country · default-3f9a1c2e · code k3f9-2m7c-0wxd · {told}"
+
+
+def test_a_code_that_does_not_fit_is_left_out_and_never_cut() -> None:
+    (embed,) = lyric_embeds(lyric(code="k3f9-" * 100, longest_run=0))
+    told = "longest run of words that stands in a song it learned: under 5"
+    assert embed.footer.text == f"#12 · country · default-3f9a1c2e · {told}"
+
+
+def test_what_could_not_be_met_is_told_under_the_lyric() -> None:
+    notes = ("There was no place for *lantern*.", "The song ends early.")
+    (embed,) = lyric_embeds(lyric(notes=notes))
+    (field,) = embed.fields
+    assert field.name == "Not quite as asked"
+    assert field.value == "There was no place for \\*lantern\\*.\nThe song ends early."
+
+
+def test_a_lyric_that_met_everything_has_no_notes() -> None:
+    (embed,) = lyric_embeds(LYRIC)
+    assert embed.fields == []
 
 
 def test_a_title_is_shown_escaped() -> None:
@@ -125,11 +151,19 @@ def test_no_page_is_longer_than_its_limit(lines: list[str], limit: int) -> None:
 def test_the_longest_lyric_is_split_within_the_limits() -> None:
     text = "\n".join(["*" * 400] * 40)
     embeds = lyric_embeds(
-        lyric(text=text, title="_" * 500, genre="g" * 3000, model="m" * 3000, id=2**63 - 1)
+        lyric(
+            text=text,
+            title="_" * 500,
+            genre="g" * 3000,
+            model="m" * 3000,
+            id=2**63 - 1,
+            notes=("*" * 100,) * 40,
+        )
     )
     assert len(embeds) > 1
     assert all(len(embed.description or "") <= DESCRIPTION_CHARACTERS for embed in embeds)
     assert all(len(embed) <= EMBED_CHARACTERS for embed in embeds)
+    assert all(len(field.value or "") <= 1024 for field in embeds[-1].fields)
     assert len(embeds[0].title or "") <= 256
     assert embeds[-1].footer.text is not None
     assert len(embeds[-1].footer.text) <= 2048

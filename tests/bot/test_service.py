@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from bot.errors import Busy, DatabaseError, UnknownLyric, WriterFailed
 from bot.service import Origin, WriterService, open_service
 from bot.settings import Settings
 from model import DEFAULT_LINES, RequestError, WeightsError, Wish
-from tests.bot.fakes import FakeModel, open_fake_service, url_of
+from tests.bot.fakes import PATIENCE, FakeModel, open_fake_service, url_of
 
 ANN = Origin("guild:1", 11)
 BOB = Origin("guild:1", 12)
@@ -117,6 +119,133 @@ async def test_another_take_has_the_same_wish_a_new_random_seed_and_knows_its_pa
     assert rows(file, f"SELECT user_id, parent_id FROM lyrics WHERE id = {second.id}") == [
         (BOB.user_id, first.id)
     ]
+
+
+EVERY_OPTION = Wish(
+    seed="rain on the road",
+    genre="rap",
+    title="Roads",
+    lines=6,
+    temperature=0.5,
+    top_p=0.75,
+    top_k=40,
+    min_p=0.05,
+    repetition_penalty=1.2,
+    no_repeat_ngram_size=3,
+    bad_words="love, heart",
+    keyword="lantern",
+    rhyme="ABAB",
+    structure="verse-chorus-verse",
+    section_lines=2,
+    syllables="6-10",
+    best_of=3,
+    max_run=6,
+)
+
+
+async def test_another_take_keeps_every_option(service: WriterService, model: FakeModel) -> None:
+    same = [n.name for n in fields(Wish) if getattr(EVERY_OPTION, n.name) == n.default]
+    assert same == ["word_filter"]  # it is the place's
+    first = await service.write(ANN, EVERY_OPTION)
+    await service.another(ANN, first.id)
+    assert model.asked == [EVERY_OPTION, EVERY_OPTION]
+
+
+async def test_a_lyric_of_another_version_has_another_take_of_the_options_that_both_know(
+    service: WriterService, model: FakeModel, file: Path
+) -> None:
+    lyric = await service.write(ANN, Wish("rain"))
+    options = json.dumps({"lines": 5, "temperature": 0.5, "top_p": 0.75, "mood": "blue"})
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE lyrics SET options = ?", (options,))
+    await service.another(ANN, lyric.id)
+    assert model.asked[-1] == Wish("rain", lines=5, temperature=0.5, top_p=0.75)
+
+
+async def test_a_code_writes_its_lyric_again_and_that_is_stored_as_well(
+    service: WriterService, file: Path
+) -> None:
+    first = await service.write(ANN, EVERY_OPTION)
+    again = await service.rewrite(ELSEWHERE, first.code)
+    assert (again.text, again.code, again.seed) == (first.text, first.code, first.seed)
+    assert again.id != first.id
+    assert await service.get(ELSEWHERE, again.id) == again
+    assert rows(file, "SELECT space, parent_id FROM lyrics") == [
+        ("guild:1", None),
+        ("guild:2", None),
+    ]
+
+
+async def test_what_is_no_code_is_refused_and_nothing_is_stored(
+    service: WriterService, file: Path
+) -> None:
+    with pytest.raises(RequestError, match="code"):
+        await service.rewrite(ANN, "k3f9")
+    assert rows(file, "SELECT * FROM lyrics") == []
+
+
+async def test_the_longest_run_is_stored_and_the_notes_are_told_once(
+    service: WriterService, model: FakeModel
+) -> None:
+    model.longest_run, model.notes = 5, ("There was no place for lantern.",)
+    record = await service.write(ANN, Wish())
+    assert (record.longest_run, record.notes) == (5, model.notes)
+    assert await service.get(ANN, record.id) == replace(record, notes=())
+
+
+@pytest.mark.parametrize(
+    ("longest_run", "words"), [(None, "None"), (0, "learned: under 5"), (6, "learned: 6")]
+)
+async def test_the_longest_run_is_told_in_words_where_it_is_known(
+    service: WriterService, model: FakeModel, longest_run: int | None, words: str
+) -> None:
+    model.longest_run = longest_run
+    assert str((await service.write(ANN, Wish())).run_in_words).endswith(words)
+
+
+async def test_the_word_filter_is_each_places_own_and_on_until_it_is_switched_off(
+    service: WriterService, model: FakeModel
+) -> None:
+    await service.set_word_filter(ANN, False)
+    first = await service.write(ANN, Wish())
+    await service.write(ELSEWHERE, Wish(word_filter=False))
+    assert [wish.word_filter for wish in model.asked] == [False, True]
+    assert not await service.word_filter(BOB)
+    await service.set_word_filter(BOB, True)
+    await service.another(ANN, first.id)
+    assert model.asked[-1].word_filter
+    assert await service.word_filter(ANN)
+
+
+async def test_the_word_filter_outlives_a_restart(file: Path) -> None:
+    async with open_fake_service(file) as service:
+        await service.set_word_filter(ANN, False)
+    async with open_fake_service(file) as service:
+        assert not await service.word_filter(ANN)
+
+
+async def test_a_code_cannot_switch_the_word_filter_off(service: WriterService, file: Path) -> None:
+    await service.set_word_filter(ANN, False)
+    lyric = await service.write(ANN, Wish())
+    assert (await service.rewrite(BOB, lyric.code)).text == lyric.text
+    with pytest.raises(RequestError, match="without the word filter"):
+        await service.rewrite(ELSEWHERE, lyric.code)
+    assert rows(file, "SELECT COUNT(*) FROM lyrics WHERE space = 'guild:2'") == [(0,)]
+
+
+async def test_a_filter_switched_on_while_a_lyric_is_written_again_holds_for_it(
+    service: WriterService, model: FakeModel
+) -> None:
+    await service.set_word_filter(ANN, False)
+    lyric = await service.write(ANN, Wish())
+    model.holds = True
+    again = asyncio.create_task(service.rewrite(ANN, lyric.code))
+    model.begun.clear()
+    assert await asyncio.to_thread(model.begun.wait, PATIENCE)
+    await service.set_word_filter(ANN, True)
+    model.let_go.set()
+    with pytest.raises(RequestError, match="without the word filter"):
+        await again
 
 
 async def test_another_take_of_a_genre_that_the_model_lost_is_refused_in_words(
@@ -329,6 +458,8 @@ async def test_the_service_opens_over_a_real_model(tmp_path: Path, tiny_weights:
     settings = Settings(database_url=url_of(tmp_path / "new" / "songs.db"), weights=tiny_weights)
     async with open_service(settings) as service:
         record = await service.write(ANN, Wish("rain on the road", lines=4))
+        again = await service.rewrite(ANN, record.code.upper())
+        assert (again.text, again.code) == (record.text, record.code)
     assert record.text.startswith("rain on the road")
     assert record.model.startswith(tiny_weights.name)
 

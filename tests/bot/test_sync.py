@@ -28,7 +28,12 @@ def syncs(env: simcord.Env) -> int:
 async def test_a_first_start_tells_discord_of_the_commands(service: WriterService) -> None:
     async with simcord.run(Ghostwriter(service), shard_count=1, settle_timeout=PATIENCE) as env:
         assert syncs(env) == 1
-        assert {name for name, _ in env.backend.commands[None]} == {"lyrics", "top", "about"}
+        assert {name for name, _ in env.backend.commands[None]} == {
+            "lyrics",
+            "top",
+            "about",
+            "filter",
+        }
 
 
 async def test_a_restart_with_the_same_commands_is_silent(service: WriterService) -> None:

@@ -11,8 +11,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import discord
 import pytest
 import simcord
+from simcord.actors import MemberActor
 from simcord.results import InteractionResult, ResponseMessage
 
 
@@ -21,7 +23,7 @@ class World:
 
     def __init__(self, env: simcord.Env) -> None:
         self.env = env
-        guild = env.create_guild()
+        self.guild = guild = env.create_guild()
         self.channel = guild.create_text_channel("songs")
         self.ann = guild.add_member(env.create_user("ann"))
         self.bob = guild.add_member(env.create_user("bob"))
@@ -29,6 +31,11 @@ class World:
     async def lyric(self, **options: Any) -> ResponseMessage:
         """The message with a new lyric that Ann asked for."""
         return shown(await self.ann.slash(self.channel, "lyrics", **options))
+
+    def manager(self) -> MemberActor:
+        """Another member, who may manage the server."""
+        role = self.guild.create_role("manager", permissions=discord.Permissions(manage_guild=True))
+        return self.guild.add_member(self.env.create_user("mia"), roles=[role])
 
     @contextmanager
     def tampering(self, **changes: Any) -> Iterator[None]:
@@ -45,7 +52,7 @@ class World:
 
     async def ask_anyway(self, **options: Any) -> InteractionResult:
         """Ann runs /lyrics with options that nothing has checked."""
-        kinds = {str: 3, int: 4}
+        kinds = {str: 3, int: 4, float: 10}
         sent = [
             {"name": name, "type": kinds[type(value)], "value": value}
             for name, value in options.items()

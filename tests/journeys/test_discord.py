@@ -54,6 +54,34 @@ async def test_lyrics_hands_on_every_option(world: World, model: FakeModel) -> N
     assert lyric.embeds[0].title == "Night"
 
 
+async def test_lyrics_hands_on_a_rhyme_scheme_and_a_structure(
+    world: World, model: FakeModel
+) -> None:
+    await world.lyric(rhyme="ABAB", structure="verse-chorus-verse", syllables="6-10", best_of=2)
+    await world.lyric(temperature=1.25, keyword="lantern", bad_words="love, heart", rhyme="free")
+
+    assert model.asked == [
+        Wish(rhyme="ABAB", structure="verse-chorus-verse", syllables="6-10", best_of=2),
+        Wish(temperature=1.25, keyword="lantern", bad_words="love, heart"),
+    ]
+
+
+async def test_a_lyric_that_is_not_all_that_was_asked_for_says_so(
+    world: World, model: FakeModel
+) -> None:
+    model.longest_run, model.notes = 5, ("There was no place for *lantern*.",)
+
+    lyric = await world.lyric(keyword="lantern")
+
+    (embed,) = lyric.embeds
+    (field,) = embed.fields
+    assert (field.name, field.value) == (
+        "Not quite as asked",
+        r"There was no place for \*lantern\*.",
+    )
+    assert "stands in a song it learned: 5" in (embed.footer.text or "")
+
+
 async def test_lyrics_needs_no_option(world: World, model: FakeModel) -> None:
     lyric = await world.lyric()
 

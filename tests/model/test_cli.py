@@ -15,6 +15,7 @@ from model.checkpoint import LAST
 from model.cli import main
 from model.cli.command import STATUS_INTERRUPTED
 from model.corpus import Corpus, write_songs
+from model.weights import ORIGINALITY
 
 TINY = [
     "--tokenizer",
@@ -63,6 +64,7 @@ def test_train_leaves_weights_that_evaluate_and_generate_can_use(
         "loss.png",
         "metrics.jsonl",
         "model.safetensors",
+        "originality.safetensors",
         "tokenizer.json",
     }
     assert (out / "loss.png").read_bytes().startswith(b"\x89PNG")
@@ -80,7 +82,7 @@ def test_train_leaves_weights_that_evaluate_and_generate_can_use(
     assert main(["generate", "--weights", str(out), "--seed", "rain", "--json"]) == 0
     lyric = json.loads(capsys.readouterr().out)
     assert lyric["text"].startswith("rain")
-    assert set(lyric) == {"text", "code", "model", "random_seed"}
+    assert set(lyric) >= {"text", "code", "model", "random_seed", "longest_run"}
 
 
 def test_a_model_is_not_replaced_unasked(
@@ -192,10 +194,14 @@ def test_an_interrupted_run_saves_and_goes_on_to_the_same_weights(
     assert whole.keys() == parts.keys()
     for name, array in whole.items():
         np.testing.assert_array_equal(parts[name], array, err_msg=name)
+    whole_index, parts_index = (
+        (tmp_path / name / ORIGINALITY).read_bytes() for name in ("whole", "parts")
+    )
+    assert whole_index == parts_index
 
 
 def test_help_teaches_every_command(capsys: pytest.CaptureFixture[str]) -> None:
-    for command in ("prepare", "train", "evaluate", "generate", "retrain"):
+    for command in ("prepare", "train", "evaluate", "generate", "retrain", "index"):
         with pytest.raises(SystemExit) as stop:
             main([command, "--help"])
         assert stop.value.code == 0

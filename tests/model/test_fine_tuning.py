@@ -1,12 +1,16 @@
 """Learning a host's own songs from a trained model: what it keeps, chooses and says."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from model.card import model_card
 from model.cli import main
-from model.weights import load_weights
+from model.corpus import Corpus, read_corpus
+from model.originality import NgramIndex
+from model.weights import load_weights, save_weights
 
 
 def write_songs(path: Path, count: int) -> Path:
@@ -22,29 +26,52 @@ def write_songs(path: Path, count: int) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def indexed_weights(
+    tiny_weights: Path, small_corpus: Corpus, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The tiny weights, with the index of what they learned."""
+    folder = tmp_path_factory.mktemp("weights") / "indexed"
+    index = NgramIndex.build(small_corpus.part("train"))
+    weights = replace(load_weights(tiny_weights), originality=index)
+    save_weights(weights, folder, model_card(weights, "indexed"))
+    return folder
+
+
 def test_a_model_learns_a_hosts_songs_and_keeps_its_vocabulary(
-    tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    indexed_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     songs, out = write_songs(tmp_path / "mine.txt", 90), tmp_path / "mine"
-    arguments = ["--init", str(tiny_weights), "--out", str(out), "--minutes", "0.07", "--json"]
+    arguments = ["--init", str(indexed_weights), "--out", str(out), "--minutes", "0.07", "--json"]
     assert main(["train", str(songs), *arguments, "--processes", "1"]) == 0
     said = capsys.readouterr()
     result = json.loads(said.out)
     assert result["bits_per_character"] < 0.8 * result["bits_per_character_before"]
     assert "The text is small" in said.err
-    before, after = load_weights(tiny_weights), load_weights(out)
+    before, after = load_weights(indexed_weights), load_weights(out)
     assert after.tokenizer.to_json() == before.tokenizer.to_json()
     assert after.training["learning_rate"] == result["learning_rate"]
+    assert after.originality == NgramIndex.build(
+        read_corpus(songs).part("train"), base=before.originality
+    )
     assert not list(out.glob("tmp*"))
 
 
 def test_whoever_gives_a_learning_rate_chooses_the_run_himself(
-    tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    indexed_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     songs, out = write_songs(tmp_path / "mine.txt", 60), tmp_path / "mine"
-    arguments = ["--init", str(tiny_weights), "--out", str(out), "--epochs", "1", "--json"]
-    assert main(["train", str(songs), *arguments, "--learning-rate", "1e-3"]) == 0
+    run = ["train", str(songs), "--out", str(out), "--json"]
+    chosen = ["--init", str(indexed_weights), "--epochs", "1", "--learning-rate", "1e-3"]
+    assert main([*run, *chosen]) == 0
     assert "steps" in json.loads(capsys.readouterr().out)
+
+    index = load_weights(out).originality
+    assert index == NgramIndex.build(
+        read_corpus(songs).part("train"), base=load_weights(indexed_weights).originality
+    )
+    assert main([*run, "--resume", "--epochs", "2"]) == 0
+    assert load_weights(out).originality == index
 
 
 def test_where_nothing_gets_better_no_model_is_written(

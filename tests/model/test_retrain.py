@@ -11,6 +11,7 @@ import pytest
 from model.corpus import Corpus
 from model.errors import TrainingError
 from model.frame import frame_wish
+from model.originality import NgramIndex
 from model.ratings import RatedLyric, read_ratings
 from model.retrain import LEAST_LIKED, RetrainConfig, retrain
 from model.weights import Weights, load_weights
@@ -66,12 +67,16 @@ def test_lyrics_like_the_liked_become_likelier_than_those_like_the_disliked(
         np.testing.assert_array_equal(array, before[name])
 
 
-def test_retraining_is_reproducible(weights: Weights, small_corpus: Corpus) -> None:
+def test_retraining_is_reproducible_and_keeps_the_index_of_the_songs(
+    weights: Weights, small_corpus: Corpus
+) -> None:
     quick = replace(QUICK, epochs=1)
+    weights = replace(weights, originality=NgramIndex.build(small_corpus.part("train")))
     first, _ = retrain(weights, RATINGS[:20], small_corpus, quick, silent)
     second, _ = retrain(weights, RATINGS[:20], small_corpus, quick, silent)
     for name, array in first.network.parameters.items():
         np.testing.assert_array_equal(array, second.network.parameters[name])
+    assert first.originality == weights.originality
 
 
 def test_too_few_liked_lyrics_are_refused_with_how_many_are_needed(
