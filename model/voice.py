@@ -56,6 +56,7 @@ class LineStart:
     """Where the line being written began, to begin it anew."""
 
     words: int  # of the song
+    words_written: int
     run: tuple[int, int]
     nats: float
     restarts: int = 0
@@ -302,7 +303,7 @@ class Voice:
         """What is wrong with the line as it would end here."""
         line, wish = self._line, self.wish
         sung = line.text.strip()
-        if wish.word_filter and offensive_words(line.text[len(line.opening) :]):
+        if wish.word_filter and offensive_words(sung):
             return Fault.NEVER
         if not any(map(is_of_a_word, sung)):
             return Fault.NEVER
@@ -345,9 +346,8 @@ class Voice:
         if start.restarts == LINE_TRIES - 1 and fault is Fault.RATHER_NOT:
             self.notes[f"Line {self.sung + 1} is not all that was asked for."] = None
         self._keyword_due |= start.keyword_came
-        self.words_written -= self._line.words
         del self.words[start.words :]
-        self.run, self.nats = start.run, start.nats
+        self.run, self.nats, self.words_written = start.run, start.nats, start.words_written
         self._begin_line(self._line.opening, start.restarts + 1)
         return Move.RESTART
 
@@ -422,7 +422,7 @@ class Voice:
             syllables=syllables_of(opening),
             closed=ends_in_a_word(opening),
         )
-        self._start = LineStart(len(self.words), self.run, self.nats, restarts)
+        self._start = LineStart(len(self.words), self.words_written, self.run, self.nats, restarts)
 
     def _marks_for(self, demand: LineDemand) -> dict[int, int]:
         tokenizer = self._language.tokenizer

@@ -25,6 +25,13 @@ DEFAULT_WEIGHTS = Path("weights/default")
 SCREEN = Console(stderr=True)
 
 
+class HelpWithDefaults(argparse.ArgumentDefaultsHelpFormatter):
+    """Tells defaults, but not that there is none."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default in (None, []) else super()._get_help_string(action)
+
+
 def add_command(
     commands: Any, name: str, text: str, example: str, run: Callable[[argparse.Namespace], int]
 ) -> argparse.ArgumentParser:
@@ -34,7 +41,7 @@ def add_command(
         help=text,
         description=text,
         epilog=f"example:  python -m model {name} {example}",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=HelpWithDefaults,
     )
     command.set_defaults(run=run)
     return command
