@@ -39,6 +39,7 @@ from model.writing import Song as WritingSong
 SEEDS = ("rain on the road", "雨の夜", "don't", "¿Dónde?", "I was born by the river, they say", "7")
 STRUCTURES = (None, None, "verse-chorus-verse-chorus", "intro-verse-hook-outro")
 SCHEMES = (None, *RHYMES)
+METHODS = ("marks", "last word anew")
 SIDE_BY_SIDE = 32
 TOKENS_TIMED = 4000
 
@@ -59,7 +60,7 @@ def rhyme_figures(
     model: LyricModel, weights: Weights, scheme: str, method: str, songs: int
 ) -> dict[str, float | str]:
     """One scheme's figures, as a method keeps to it."""
-    wish = Wish(rhyme=scheme, lines=16)
+    wish = Wish(rhyme=scheme, lines=16, best_of=1)
     pairs = hits = repeats = words = noted = 0
     nats = 0.0
     for lyric in model.write_many(wish, songs, 1):
@@ -92,7 +93,9 @@ def unsteered_nats(model: LyricModel, weights: Weights, songs: int) -> dict[str,
                 weights.network, weights.tokenizer, (), songs, longest=400, random_seed=1
             )
         ],
-        "no_scheme": [lyric.text for lyric in model.write_many(Wish(lines=16), songs, 1)],
+        "no_scheme": [
+            lyric.text for lyric in model.write_many(Wish(lines=16, best_of=1), songs, 1)
+        ],
     }
     found = {}
     for name, group in texts.items():
@@ -218,45 +221,44 @@ def main() -> None:
     """Measure, and print the result."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--weights", type=Path, default=Path("weights/default"))
-    parser.add_argument("--songs", type=int, default=300, help="of each rhyme scheme")
-    parser.add_argument("--lyrics", type=int, default=1000, help="of all kinds")
+    parser.add_argument("--songs", type=int, default=300, help="of each rhyme scheme; 0 for none")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
+    parser.add_argument("--lyrics", type=int, default=1000, help="of all kinds; 0 for none")
     parser.add_argument("--codes", type=int, default=100, help="that are written again")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     options = parser.parse_args()
     weights = load_weights(options.weights)
     model = LyricModel(weights, options.weights.name)
     screen = Console(stderr=True)
-    unsteered = unsteered_nats(model, weights, options.songs)
-    methods = {
-        "marks": model,
-        "last word anew": LyricModel(without_marks(weights), options.weights.name),
-    }
-    schemes = [
-        rhyme_figures(methods[method], weights, scheme, method, options.songs)
-        for scheme, method in track(list(product(RHYMES, methods)), "Rhyme", console=screen)
-    ]
-    lyrics, checks = check_lyrics(model, options.lyrics)
-    result = {
-        "unsteered_nats_per_word": unsteered,
-        "schemes": schemes,
-        "checks": checks,
-        "replay": replay(model, lyrics[: options.codes]),
-        "speed": speed(model),
-    }
+    methods = dict(
+        zip(METHODS, (model, LyricModel(without_marks(weights), options.weights.name)), strict=True)
+    )
+    result: dict[str, Any] = {"speed": speed(model)}
+    schemes: list[dict[str, float | str]] = []
+    if options.songs:
+        result["unsteered_nats_per_word"] = unsteered_nats(model, weights, options.songs)
+        schemes = result["schemes"] = [
+            rhyme_figures(methods[method], weights, scheme, method, options.songs)
+            for scheme, method in track(list(product(RHYMES, options.methods)), console=screen)
+        ]
+    if options.lyrics:
+        lyrics, result["checks"] = check_lyrics(model, options.lyrics)
+        result["replay"] = replay(model, lyrics[: options.codes])
     if options.json:
         print(json.dumps(result))
         return
     console = Console()
-    table = Table(title=f"nats per word, unsteered: {unsteered}")
-    for name in schemes[0]:
-        table.add_column(
-            name.replace("_", " "), justify="left" if name in ("scheme", "method") else "right"
-        )
-    for row in schemes:
-        table.add_row(*(f"{v:.3f}" if isinstance(v, float) else f"{v}" for v in row.values()))
-    console.print(table)
-    for name in ("checks", "replay", "speed"):
-        console.print(name, result[name])
+    if schemes:
+        table = Table()
+        for name in schemes[0]:
+            left = name in ("scheme", "method")
+            table.add_column(name.replace("_", " "), justify="left" if left else "right")
+        for row in schemes:
+            table.add_row(*(f"{v:.3f}" if isinstance(v, float) else f"{v}" for v in row.values()))
+        console.print(table)
+    for name, figures in result.items():
+        if name != "schemes":
+            console.print(name, figures)
 
 
 if __name__ == "__main__":

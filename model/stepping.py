@@ -56,7 +56,8 @@ class Stepper:
     def step(self, ids: Ids, state: State) -> tuple[Array, State]:
         """One token for each of B sequences: ids (B,) -> logits (B, V) and the next state."""
         if not self._plain:
-            return self.network.step(ids, state)
+            logits, after_step = self.network.step(ids, state)
+            return np.ascontiguousarray(logits), after_step
         cell = self.network.cell
         z = self._recurrent(state[0][0])  # (G*H, H) @ (H, B)
         z += self._of_token[ids].T
@@ -72,6 +73,6 @@ class Stepper:
         p = self.network.parameters
         if self._projection is not None:
             top = self._projection(top) + p["projection.bias"][:, None]
-        if top.shape[1] > 1:
-            return self.network.logits(top)
-        return self._decoder(top).T + p["decoder.bias"]
+        logits: Array = self._decoder(top)  # (V, E) @ (E, B)
+        logits += p["decoder.bias"][:, None]
+        return np.ascontiguousarray(logits.T)
