@@ -14,6 +14,7 @@ import torch
 from benchmarks.pytorch_network import Reference
 from model.dropout import Noise
 from model.errors import TrainingError
+from model.genre_contrast import Contrast
 from model.network import Ids, Network, views, within
 from model.options import TrainingConfig
 from model.ranks import Alone
@@ -30,8 +31,12 @@ class PyTorchTeam(Team):
     def __init__(self, plan: Plan, config: TrainingConfig) -> None:
         """Raises TrainingError for a recipe that it cannot follow."""
         super().__init__(plan, Alone())
-        if plan.network.cell != "lstm" or config.optimizer != "adam":
-            raise TrainingError("The PyTorch training knows the cell lstm and the optimizer adam.")
+        known = (plan.network.cell, config.optimizer, config.genre_weight) == ("lstm", "adam", 0)
+        if not known:
+            raise TrainingError(
+                "The PyTorch training knows the cell lstm and the optimizer adam, and tells no "
+                "genres apart: genre_weight must be 0."
+            )
         self._config = config
 
     def __enter__(self) -> "PyTorchTeam":
@@ -61,7 +66,9 @@ class PyTorchTeam(Team):
         averaged: int,
         *,
         fresh: bool = False,
+        contrast: Contrast | None = None,
     ) -> tuple[float, float]:
+        assert contrast is None
         plan = self.plan
         self.arrays.state[:] *= self.kept_states(done, fresh=fresh)
         for group in self._adam.param_groups:

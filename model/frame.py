@@ -7,9 +7,14 @@ While training each is left out at times (tokens.py), as is a leading heading su
 so a genre, a title and opening words can each be given or left out when generating.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from model.corpus import Song, is_heading
+from model.network import Ids, within
+from model.recurrence import Array
 from model.tokenizer import END, GENRE, START, TEXT, TITLE, Tokenizer
 from model.wish import Wish
 
@@ -56,3 +61,20 @@ def split_heading(text: str) -> tuple[str, str]:
 def frame_wish(tokenizer: Tokenizer, wish: Wish) -> list[int]:
     """The ids that a lyric goes on from: the frame's head, without the opening words."""
     return frame_song(tokenizer, Song(wish.title, wish.genre, "")).ids()[:-1]
+
+
+def in_columns(
+    sequences: Sequence[tuple[list[int], list[int]]], forced_ids: range
+) -> tuple[Ids, Array]:
+    """Prompts and what follows each, side by side: ids (T + 1, B), and what counts (T, B).
+
+    1 for the targets behind a prompt, but 0 for those of `forced_ids` and for what fills a column.
+    """
+    length = max(len(prompt) + len(written) for prompt, written in sequences)
+    ids = np.full((length, len(sequences)), END, np.int32)
+    counted = np.zeros((length - 1, len(sequences)), np.float32)
+    for column, (prompt, written) in enumerate(sequences):
+        ids[: len(prompt) + len(written), column] = prompt + written
+        counted[len(prompt) - 1 : len(prompt) + len(written) - 1, column] = 1
+    counted[within(ids[1:], forced_ids)] = 0
+    return ids, counted

@@ -22,6 +22,7 @@ from model.corpus import Report, Song
 from model.errors import RequestError
 from model.evaluation import framed_nats
 from model.frame import frame_song
+from model.genre_contrast import stanzas_with_headings
 from model.network import Network
 from model.pictures import new_figure, save_figure
 from model.tokenizer import Tokenizer
@@ -104,7 +105,9 @@ def genre_nats(
 
     No text may be empty. `progress` hears how many tokens have been read, of how many.
     """
-    stanzas = [(row, stanza) for row, text in enumerate(texts) for stanza in text.split("\n\n")]
+    stanzas = [
+        (row, stanza) for row, text in enumerate(texts) for stanza in stanzas_with_headings(text)
+    ]
     framed = [_framed(tokenizer, stanza, genre) for _, stanza in stanzas for genre in genres]
     nats, _ = framed_nats(network, framed, tokenizer.forced_ids, progress)
     sums = np.zeros((len(texts), len(genres)))

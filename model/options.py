@@ -84,6 +84,9 @@ class TrainingConfig:
         None, "largest element of the gradient; without it, any", above=0
     )
     clip_error: float = _option(6.0, "largest value of the error that flows back in time", above=0)
+    genre_weight: float = _option(
+        0.0, "weight of telling genres apart, beside foretelling the text", least=0
+    )
     averaging: str = _option(
         "none",
         "average of the weights that is kept: over the run, or once stalled",

@@ -18,12 +18,12 @@ from model.blas import one_blas_thread
 from model.corpus import Corpus, validation_songs
 from model.errors import TrainingError
 from model.evaluation import evaluate
-from model.frame import frame_song, frame_wish
-from model.network import Ids, Network, within
+from model.frame import frame_song, frame_wish, in_columns
+from model.network import Ids, Network
 from model.optimizers import Adam, clip_scale, squared_norm
 from model.ratings import RatedLyric
 from model.recurrence import Array
-from model.tokenizer import END, Tokenizer
+from model.tokenizer import Tokenizer
 from model.weights import Weights
 from model.wish import Wish
 
@@ -180,7 +180,7 @@ def _epochs(
             weights = votes[rows] * config.beta * scale * s * (1 - s) / len(batch)
             gradient = _gradient(new, *_padded(batch, forced_ids), weights)
             rehearsed = [songs[i] for i in rng.integers(len(songs), size=len(batch))]
-            ids, counted = _padded_ids([(song[:1], song[1:]) for song in rehearsed], forced_ids)
+            ids, counted = in_columns([(song[:1], song[1:]) for song in rehearsed], forced_ids)
             even = np.full(len(rehearsed), 1 / counted.sum())
             gradient += _gradient(new, ids, counted, even)
             gradient *= clip_scale(squared_norm(gradient) ** 0.5, 1.0)
@@ -232,18 +232,4 @@ def _preference(network: Network, held_out: Sequence[_Example], forced_ids: rang
 
 
 def _padded(examples: Sequence[_Example], forced_ids: range) -> tuple[Ids, Array]:
-    return _padded_ids([(example.prompt, example.written) for example in examples], forced_ids)
-
-
-def _padded_ids(
-    sequences: Sequence[tuple[list[int], list[int]]], forced_ids: range
-) -> tuple[Ids, Array]:
-    """ids (T+1, B), and a mask (T, B) of the targets in each sequence's second half, but forced."""
-    length = max(len(prompt) + len(written) for prompt, written in sequences)
-    ids = np.full((length, len(sequences)), END, np.int32)
-    counted = np.zeros((length - 1, len(sequences)), np.float32)
-    for column, (prompt, written) in enumerate(sequences):
-        ids[: len(prompt) + len(written), column] = prompt + written
-        counted[len(prompt) - 1 : len(prompt) + len(written) - 1, column] = 1
-    counted[within(ids[1:], forced_ids)] = 0
-    return ids, counted
+    return in_columns([(example.prompt, example.written) for example in examples], forced_ids)

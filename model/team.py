@@ -14,6 +14,7 @@ import multiprocessing
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from multiprocessing.connection import Connection
 from typing import Any
@@ -25,6 +26,7 @@ from model.blas import one_blas_thread
 from model.cells import CELLS
 from model.dropout import Dropout, Noise
 from model.errors import TrainingError
+from model.genre_contrast import Contrast
 from model.network import Ids, Network, NetworkConfig, State, within
 from model.optimizers import Optimizer, clip_scale, clip_value, squared_norm
 from model.options import TrainingConfig
@@ -50,6 +52,7 @@ class Plan:
     columns: int
     members: int
     forced_ids: range  # targets that are given, not foretold, and cost nothing
+    genre_weight: float
 
     @classmethod
     def of(
@@ -83,6 +86,7 @@ class Plan:
             columns,
             config.members(columns, ranks.size),
             forced_ids,
+            config.genre_weight,
         )
 
     @property
@@ -136,10 +140,12 @@ class Member:
         self._network = Network(plan.network, arrays.parameters)
         self._buffers = self._network.buffers()
 
-    def compute(self, inputs: Ids, targets: Ids, keep: Array, step: int) -> float:
+    def compute(
+        self, inputs: Ids, targets: Ids, keep: Array, step: int, contrast: Contrast | None
+    ) -> float:
         """The gradient of its columns, (T, B) of the team's; its part of the mean nats a token.
 
-        keep (B,): 0 where the carried state is dropped, else 1.
+        keep (B,): 0 where the carried state is dropped, else 1. contrast: of the whole batch.
         """
         plan, state = self._plan, self._arrays.state[..., self._columns]
         state *= keep[self._columns]
@@ -165,7 +171,34 @@ class Member:
         for layer, carried in zip(state, result.state, strict=True):
             for array, new in zip(layer, carried, strict=True):
                 array[:] = new
+        if contrast is not None:
+            self._tell_apart(contrast)
         return result.loss
+
+    def _tell_apart(self, contrast: Contrast) -> None:
+        """Add the gradient of the stanzas whose first columns are its own; nothing rests here."""
+        plan, first = self._plan, self._plan.first_column
+        own = contrast.part(first + self._columns.start, first + self._columns.stop)
+        if not own.stanzas:
+            return
+        weight = plan.genre_weight / contrast.stanzas  # of a stanza in the mean over all
+        inputs, targets = own.ids[:-1], own.ids[1:]
+        zeros = self._network.zero_state(inputs.shape[1])
+        nats, _ = self._network.token_nats(inputs, targets, zeros)
+        self._arrays.gradients[self._number] += self._network.loss_and_gradients(
+            inputs,
+            targets,
+            own.slopes(nats) * np.float32(weight),
+            zeros,
+            error_clip=plan.clip_error * weight,
+            vector=self._added,
+            buffers=self._buffers,
+        ).vector
+
+    @cached_property
+    def _added(self) -> Array:
+        """Room for a gradient that is added to another (N,)."""
+        return np.empty_like(self._network.vector)
 
     def reduce(self) -> None:
         """Add up its slice of all members' gradients, into row 0."""
@@ -243,15 +276,17 @@ class Team:
         averaged: int,
         *,
         fresh: bool = False,
+        contrast: Contrast | None = None,
     ) -> tuple[float, float]:
         """One update from a segment (T, B) of the whole batch, of which `done` came before.
 
         averaged: number of these weights in the average, from 1; 0 if they are not for it. fresh:
-        every sequence starts from a zero state. Gives the mean nats per token before the update,
-        and the gradient's norm before it was clipped; without a finite norm nothing is updated.
+        every sequence starts from a zero state. contrast: genres to tell apart as well. Gives the
+        mean nats per token before the update, and the gradient's norm before it was clipped;
+        without a finite norm nothing is updated.
         """
         plan, own, keep = self.plan, self.plan.own_columns, self.kept_states(done, fresh=fresh)
-        part = sum(self._all("compute", inputs[:, own], targets[:, own], keep[own], done))
+        part = sum(self._all("compute", inputs[:, own], targets[:, own], keep[own], done, contrast))
         self._all("reduce")
         loss = np.array([part])
         self._ranks.sum_in_place(loss)

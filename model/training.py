@@ -20,6 +20,7 @@ from model.card import model_card
 from model.checkpoint import Checkpoint, Progress
 from model.errors import TrainingError
 from model.evaluation import Evaluation
+from model.genre_contrast import Contrast
 from model.network import Ids, Network, initial_parameters, with_temperature
 from model.options import RESUMABLE, TrainingConfig
 from model.ranks import Alone, Ranks
@@ -232,7 +233,15 @@ class Training:
             progress.averaging.count,
             # an epoch begins at other places than the last one ended
             fresh=progress.segment == 0,
+            contrast=self._contrast(),
         )
+
+    def _contrast(self) -> Contrast | None:
+        """The genres that the next step tells apart."""
+        stanzas = self.task.genre_stanzas
+        if stanzas is None:
+            return None
+        return stanzas.contrast(self.progress.step, self.batch_size, self.config.steps)
 
     def _check_divergence(self, loss: float, folder: Path) -> None:
         progress = self.progress
