@@ -10,7 +10,7 @@ from pathlib import Path
 from model.corpus import Corpus, Report, validation_songs, vocabulary_texts
 from model.errors import TrainingError
 from model.evaluation import Evaluation, evaluate
-from model.genre_contrast import GenreStanzas
+from model.genre_contrast import GenrePassages
 from model.network import Network
 from model.options import TrainingConfig
 from model.ranks import Alone, Ranks
@@ -33,7 +33,7 @@ class Task:
     fingerprint: str  # of the text: that of another one differs
     held_out: bool  # whether `evaluate` measures on text that the stream does not hold
     evaluate: Callable[[Network], Evaluation]
-    genre_stanzas: GenreStanzas | None = None  # of a training that learns to tell genres apart
+    genre_passages: GenrePassages | None = None  # of a training that learns to tell genres apart
 
     def batch_size(self, config: TrainingConfig) -> int:
         """B: places in the stream that are read at once. Raises TrainingError for a tiny text."""
@@ -96,10 +96,10 @@ def songs_task(
         corpus.fingerprint,
         bool(corpus.part("validation") or corpus.part("test")),
         lambda network: evaluate(network, tokenizer, songs),
-        _genre_stanzas(config, corpus, tokenizer) if config.genre_weight else None,
+        _genre_passages(config, corpus, tokenizer) if config.genre_weight else None,
     )
 
 
-def _genre_stanzas(config: TrainingConfig, corpus: Corpus, tokenizer: Tokenizer) -> GenreStanzas:
+def _genre_passages(config: TrainingConfig, corpus: Corpus, tokenizer: Tokenizer) -> GenrePassages:
     songs = (corpus.part("train") or corpus).spread(GENRE_CHARACTERS)
-    return GenreStanzas(songs, tokenizer, config.random_seed)
+    return GenrePassages(songs, tokenizer, config.random_seed)

@@ -145,7 +145,7 @@ class Member:
     ) -> float:
         """The gradient of its columns, (T, B) of the team's; its part of the mean nats a token.
 
-        keep (B,): 0 where the carried state is dropped, else 1. contrast: of the whole batch.
+        keep (B,): 0 where the carried state is dropped, else 1. contrast: the team's.
         """
         plan, state = self._plan, self._arrays.state[..., self._columns]
         state *= keep[self._columns]
@@ -176,12 +176,12 @@ class Member:
         return result.loss
 
     def _tell_apart(self, contrast: Contrast) -> None:
-        """Add the gradient of the stanzas whose first columns are its own; nothing rests here."""
-        plan, first = self._plan, self._plan.first_column
-        own = contrast.part(first + self._columns.start, first + self._columns.stop)
-        if not own.stanzas:
+        """Add the gradient of its share of the passages; no unit rests while these are read."""
+        plan = self._plan
+        own = contrast.part(self._number, plan.members)
+        if not own.passages:
             return
-        weight = plan.genre_weight / contrast.stanzas  # of a stanza in the mean over all
+        weight = plan.genre_weight * own.share
         inputs, targets = own.ids[:-1], own.ids[1:]
         zeros = self._network.zero_state(inputs.shape[1])
         nats, _ = self._network.token_nats(inputs, targets, zeros)
@@ -286,6 +286,8 @@ class Team:
         without a finite norm nothing is updated.
         """
         plan, own, keep = self.plan, self.plan.own_columns, self.kept_states(done, fresh=fresh)
+        if contrast is not None:
+            contrast = contrast.part(self._ranks.rank, self._ranks.size)
         part = sum(self._all("compute", inputs[:, own], targets[:, own], keep[own], done, contrast))
         self._all("reduce")
         loss = np.array([part])

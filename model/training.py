@@ -238,10 +238,10 @@ class Training:
 
     def _contrast(self) -> Contrast | None:
         """The genres that the next step tells apart."""
-        stanzas = self.task.genre_stanzas
-        if stanzas is None:
+        passages = self.task.genre_passages
+        if passages is None:
             return None
-        return stanzas.contrast(self.progress.step, self.batch_size, self.config.steps)
+        return passages.contrast(self.progress.step, self.batch_size, self.config.steps)
 
     def _check_divergence(self, loss: float, folder: Path) -> None:
         progress = self.progress

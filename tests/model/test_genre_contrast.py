@@ -8,7 +8,7 @@ import pytest
 
 from model.corpus import Corpus, Song
 from model.errors import TrainingError
-from model.genre_contrast import AT_ONCE, Contrast, GenreStanzas
+from model.genre_contrast import AT_ONCE, Contrast, GenrePassages
 from model.genre_scores import genre_nats, probabilities
 from model.network import Network, NetworkConfig, initial_parameters
 from model.options import TrainingConfig
@@ -33,8 +33,8 @@ CONFIG = TrainingConfig(
 )
 
 
-def contrast_of(songs: list[Song], columns: int = 12, steps: int = 40) -> Contrast:
-    return GenreStanzas(songs, CHARACTERS, 1).contrast(3, columns, steps)
+def contrast_of(songs: list[Song], columns: int = 24, steps: int = 20) -> Contrast:
+    return GenrePassages(songs, CHARACTERS, 1).contrast(3, columns, steps)
 
 
 def trained(config: TrainingConfig, corpus: Corpus, folder: Path, stop_after: int = 0) -> Path:
@@ -44,12 +44,12 @@ def trained(config: TrainingConfig, corpus: Corpus, folder: Path, stop_after: in
     return folder
 
 
-def test_a_stanza_is_read_behind_its_own_genre_and_others() -> None:
+def test_a_passage_is_read_behind_its_own_genre_and_others() -> None:
     contrast = contrast_of(SONGS)
-    assert (contrast.genres, contrast.stanzas) == (AT_ONCE, 3)
-    for stanza in range(3):
+    assert (contrast.genres, contrast.passages) == (AT_ONCE, 3)
+    for passage in range(3):
         names, texts = [], []
-        for column in range(AT_ONCE * stanza, AT_ONCE * (stanza + 1)):
+        for column in range(AT_ONCE * passage, AT_ONCE * (passage + 1)):
             ids = contrast.ids[:, column].tolist()
             names.append(CHARACTERS.decode(ids[: ids.index(TEXT)]))
             texts.append(CHARACTERS.decode(ids[ids.index(TEXT) :]))
@@ -60,19 +60,29 @@ def test_a_stanza_is_read_behind_its_own_genre_and_others() -> None:
         assert names[0] in texts[0]
 
 
-def test_a_long_stanza_is_cut_to_the_same_length_behind_each_genre() -> None:
-    contrast = contrast_of([Song(None, genre, "la " * 99) for genre in GENRES], steps=24)
+def test_a_passage_goes_on_over_the_next_stanzas() -> None:
+    text = "a\n\nbee\n\nsea\n\ndee"
+    contrast = contrast_of([Song(None, genre, text) for genre in GENRES])
+    ids = contrast.ids[:, 0].tolist()
+    whole = CHARACTERS.decode(ids[ids.index(TEXT) :])
+    assert "\n\n" in whole
+    assert text.endswith(whole)
+
+
+def test_a_long_passage_is_cut_to_the_same_length_behind_each_genre() -> None:
+    contrast = contrast_of([Song(None, genre, "la " * 99) for genre in GENRES], steps=12)
     assert contrast.ids.shape == (25, 12)
     lengths = contrast.counted.sum(axis=0).reshape(-1, AT_ONCE)
     assert (lengths == lengths[:, :1]).all()
     assert (lengths > 10).all()
 
 
-def test_each_stanza_is_part_of_one_process() -> None:
+def test_each_passage_is_read_by_one_process() -> None:
     contrast = contrast_of(SONGS)
-    parts = [contrast.part(first, stop) for first, stop in ((0, 3), (3, 4), (4, 9), (9, 13))]
-    assert [part.stanzas for part in parts] == [1, 0, 2, 0]
-    np.testing.assert_array_equal(np.concatenate([p.ids for p in parts], axis=1), contrast.ids)
+    for members in (1, 2, 5):
+        parts = [contrast.part(member, members) for member in range(members)]
+        assert sum(part.passages for part in parts) == contrast.passages
+        np.testing.assert_array_equal(np.concatenate([p.ids for p in parts], 1), contrast.ids)
 
 
 def test_the_gradient_is_that_of_the_probability_of_the_own_genre() -> None:
