@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
 from weakref import WeakValueDictionary
 
 import aiohttp
@@ -25,6 +27,8 @@ from bot.sync import sync_commands
 from bot.views import LyricButton
 
 log = logging.getLogger(__name__)
+
+ANSWERING_SECONDS = 3.0  # of the ten that Docker gives a container to stop
 
 # discord.py warns when the libraries for voice are missing, which is no loss here.
 discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
@@ -61,6 +65,7 @@ class Ghostwriter(discord.AutoShardedClient):
             self.tree.add_command(command)
         self._sync = sync
         self._redrawing: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        self._answering: set[asyncio.Task[Any]] = set()
 
     async def setup_hook(self) -> None:
         """After the login, before the connection: revive the buttons, tell Discord the commands."""
@@ -69,6 +74,24 @@ class Ghostwriter(discord.AutoShardedClient):
             await sync_commands(self.tree, self.service, force=self._sync)
         except discord.HTTPException:
             log.exception("Discord refused the commands; those that it knows stay until a restart")
+
+    async def close(self) -> None:
+        """Leave Discord, once those who wait for an answer have one."""
+        self.service.stop_writing()
+        if self._answering:
+            await asyncio.wait(self._answering, timeout=ANSWERING_SECONDS)
+        await super().close()
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """What this task does within the block, `close` waits for."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._answering.add(task)
+        try:
+            yield
+        finally:
+            self._answering.discard(task)
 
     def redrawing(self, lyric_id: int) -> asyncio.Lock:
         """To hold while a lyric's counts are read and shown; gone when nobody needs it."""

@@ -105,11 +105,15 @@ class Engine:
         self._open[writing] = loop.call_later(WAITING_SECONDS, self._give_up_waiting, writing)
         return writing
 
-    async def close(self) -> None:
-        """End what is being written, fail those that wait, and end the thread."""
+    def stop(self) -> None:
+        """Fail what is being written and those that wait; nobody can begin any more."""
         self._turns.close()
         for writing in list(self._open):
             writing.hear((), WriterFailed(CLOSED))
+
+    async def close(self) -> None:
+        """Stop, and end the thread."""
+        self.stop()
         if self._thread.is_alive():
             self._settle_start(WriterFailed(CLOSED))
             await asyncio.to_thread(self._thread.join, CLOSING_SECONDS)

@@ -61,10 +61,11 @@ def check_manager(interaction: discord.Interaction[Ghostwriter]) -> None:
 @asynccontextmanager
 async def answering(interaction: discord.Interaction[Ghostwriter]) -> AsyncIterator[None]:
     """Answers in words whatever the block raises; the block ends there."""
-    try:
-        yield
-    except Exception as error:
-        await answer_failure(interaction, error)
+    with interaction.client.answering():
+        try:
+            yield
+        except Exception as error:
+            await answer_failure(interaction, error)
 
 
 async def answer_failure(interaction: discord.Interaction[Ghostwriter], error: Exception) -> None:

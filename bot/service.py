@@ -191,8 +191,12 @@ class WriterService:
         async with self._database.writing() as session:
             await session.merge(StateRow(key=key, value=value))
 
+    def stop_writing(self) -> None:
+        """Fail what is being written or waits, and what will be asked for; the rest goes on."""
+        self._engine.stop()
+
     async def close(self) -> None:
-        """Stop writing, fail what waits, and close the database."""
+        """Stop writing, and close the database."""
         await self._engine.close()
         await self._database.close()
 

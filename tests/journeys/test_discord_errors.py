@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from bot.client import Ghostwriter
 from bot.errors import WriterFailed
 from bot.service import Origin, WriterService
 from model import Wish
@@ -173,6 +174,18 @@ async def test_a_full_queue_is_answered_in_words(
     model.let_go.set()
     await asyncio.gather(first, *others, return_exceptions=True)
     assert words == f"{QUEUE_SIZE} lyrics are waiting to be written: try again in a minute."
+
+
+async def test_whoever_waits_when_the_bot_is_stopped_is_told_so(
+    world: World, model: FakeModel, simcord_bot: Ghostwriter
+) -> None:
+    model.endless = True
+    asking = asyncio.create_task(world.ann.slash(world.channel, "lyrics"))
+    await asyncio.to_thread(model.begun.wait, PATIENCE)
+
+    await simcord_bot.close()
+
+    assert told(await asking) == "The writer is stopping: try again in a minute."
 
 
 async def test_an_unforeseen_error_is_answered_with_the_id_that_is_in_the_log(
