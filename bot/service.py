@@ -142,7 +142,10 @@ class WriterService:
         return record  # only after the block above has committed
 
     async def top(self, origin: Origin, limit: int = 10) -> list[LyricRecord]:
-        """The rated lyrics of this space: best by ups minus downs first, then newest."""
+        """The rated lyrics of this space: best by ups minus downs first, then newest.
+
+        While the word filter is on, those that were written without it are left out.
+        """
         best = (
             _counted()
             .where(LyricRow.space == origin.space)
@@ -150,6 +153,8 @@ class WriterService:
             .order_by(func.sum(RatingRow.value).desc(), LyricRow.id.desc())
             .limit(limit)
         )
+        if await self.word_filter(origin):
+            best = best.where(LyricRow.options["word_filter"].as_boolean().is_not(False))
         async with self._database.reading() as session:
             return await _records(session, best)
 

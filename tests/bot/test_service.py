@@ -379,6 +379,21 @@ async def test_the_top_is_sorted_by_the_balance_of_votes_and_then_the_newest_fir
     assert [record.seed for record in await service.top(ANN, limit=1)] == ["best"]
 
 
+async def test_the_top_leaves_out_what_was_written_without_the_word_filter_while_that_is_on(
+    service: WriterService, file: Path
+) -> None:
+    ids = []
+    for filtered in (True, False, True):
+        await service.set_word_filter(ANN, filtered)
+        ids.append((await service.write(ANN, Wish())).id)
+        await service.rate(ANN, ids[-1], 1)
+    with closing(sqlite3.connect(file)) as connection, connection:  # as of an earlier version
+        connection.execute("UPDATE lyrics SET options = '{}' WHERE id = ?", ids[:1])
+    assert [record.id for record in await service.top(ANN)] == [ids[2], ids[0]]
+    await service.set_word_filter(ANN, False)
+    assert [record.id for record in await service.top(ANN)] == ids[::-1]
+
+
 async def test_the_top_has_only_lyrics_of_its_space(service: WriterService) -> None:
     lyric = await service.write(ANN, Wish())
     await service.rate(ANN, lyric.id, 1)
