@@ -46,7 +46,7 @@ class WordJudge:
     def genre(self, text: str) -> str:
         """The likeliest."""
         known = [self._words[w] for w in rhyme.words(text.lower()) if w in self._words]
-        return self.genres[int(self._logs[:, known].sum(axis=1).argmax())]
+        return self.genres[int(np.argmax(self._logs[:, known].sum(axis=1)))]
 
     def right(self, songs: Sequence[Song]) -> float:
         """Share of songs, 0 to 1, that it takes for what they are."""

@@ -82,7 +82,7 @@ class Line:
         if self.node is not None:
             allowed = [i for i in self.node.children if i not in self.banned]
             allow_only(logits, allowed + self.language.tail_ids * self.node.ends)
-            logits[logits < logits.max() + np.log(RHYME_MIN_P)] = -np.inf
+            logits[logits < np.max(logits) + np.log(RHYME_MIN_P)] = -np.inf
         elif self.trie is not None:  # the word and a mark of punctuation stand
             allow_only(logits, [self.language.newline])
         else:
@@ -99,7 +99,8 @@ class Line:
             marks = list(self.marks)
         kept = logits[marks]
         if self.must_rhyme and marks:  # all ways to end the line are this one
-            kept[:] = np.logaddexp.reduce(np.append(logits[language.mark_ids], logits[newline]))
+            ends = logits[[*language.mark_ids, newline]]
+            kept[:] = np.logaddexp.reduce(ends, keepdims=True)
         if not words or self.held or syllables < least or (self.must_rhyme and self.marks):
             logits[newline] = -np.inf
         logits += language.never

@@ -152,7 +152,7 @@ class Voice:
         else:
             line.shape(logits)
         logits[list(line.banned)] = -np.inf
-        if logits.max() == -np.inf:
+        if np.max(logits) == -np.inf:
             logits[language.newline] = 0
 
     def _penalize(self, logits: Array) -> None:

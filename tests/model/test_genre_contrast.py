@@ -96,8 +96,8 @@ def test_the_gradient_is_that_of_the_probability_of_the_own_genre() -> None:
         return network.token_nats(inputs, targets, network.zero_state(inputs.shape[1]))[0]
 
     def loss(vector: np.ndarray) -> float:
-        sums = (nats(vector) * contrast.counted).sum(axis=0).reshape(-1, contrast.genres)
-        return float(-np.log(probabilities(sums)[:, 0]).sum())
+        sums = (nats(vector) * contrast.counted).sum(axis=0, dtype=np.float64)
+        return float(-np.log(probabilities(sums.reshape(-1, contrast.genres))[:, 0]).sum())
 
     network = Network(config, start)
     zeros = network.zero_state(inputs.shape[1])
