@@ -89,7 +89,7 @@ recipes = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(recipes, st.integers(0, 4))
 def test_any_recipe_comes_back_from_its_code(recipe: Recipe, which: int) -> None:
     try:
@@ -197,7 +197,7 @@ def test_another_models_code_is_refused_as_such() -> None:
         recipe_of(code)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(recipes, st.integers(0, 4), st.sampled_from([(), ("rap",), ("folk", "punk") * 9]))
 def test_digits_that_mean_something_else_are_refused_or_mean_what_a_wish_can_hold(
     recipe: Recipe, which: int, genres: tuple[str, ...]

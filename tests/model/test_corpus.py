@@ -230,7 +230,6 @@ def test_a_copy_in_another_file_is_dropped_with_its_genre(tmp_path: Path) -> Non
     assert (corpus.duplicates, corpus.genres) == (2, ("folk", "pop"))
 
 
-@settings(deadline=None)
 @given(st.text(st.sampled_from("aÉß1²_-'’[] \n\u0345\ud800İ") | st.characters()))
 def test_songs_are_copies_when_their_letters_and_figures_are_the_same(text: str) -> None:
     sung = "\n".join(line for line in text.split("\n") if not is_heading(line))
@@ -383,7 +382,7 @@ TEXTS = (
 NAMES = st.text(string.ascii_lowercase + string.digits + "-é", min_size=1, max_size=12)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     songs=st.lists(
         st.builds(Song, st.none() | NAMES, st.none() | NAMES, TEXTS),

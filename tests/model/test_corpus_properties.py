@@ -45,7 +45,7 @@ words = st.text(st.characters(categories=["Lu", "Ll", "Lo"], codec="ascii"), min
 headers = st.none() | words
 tidy_song = st.builds(Song, headers, headers.map(lambda g: g and g.lower()), words)
 
-on_files = settings(deadline=None, max_examples=50)
+on_files = settings(max_examples=50)
 
 
 @pytest.fixture(scope="module")

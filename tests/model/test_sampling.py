@@ -151,7 +151,7 @@ some_logits = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(some_logits, all_options)
 def test_any_options_choose_as_the_plain_way_does(logits: list[float], options: Options) -> None:
     assume(max(logits) > -math.inf)
