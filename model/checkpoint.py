@@ -1,11 +1,13 @@
 """The last checkpoint of a run: everything that the next step depends on, in one file.
 
 `last.safetensors` holds the float32 parameters, the optimizer's arrays, the average of the
-weights and the carried state; its metadata holds the run's options, the tokenizer, and how far
-the run has come. One file, renamed into place, is whole or absent.
+weights, the carried state and the index of word runs, where there is one; its metadata holds the
+run's options, the tokenizer, and how far the run has come. One file, renamed into place, is whole
+or absent.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ import safetensors.numpy
 from model.averaging import AveragingState
 from model.errors import WeightsError
 from model.network import Network, NetworkConfig
+from model.originality import NgramIndex
 from model.recurrence import Array
 from model.vocabulary import tokenizer_from_json
 from model.weights import Weights, write_file
@@ -62,7 +65,11 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
         "average": checkpoint.average,
         "state": checkpoint.state,
     }
+    index = weights.originality
+    if index is not None:
+        arrays["word_runs"] = np.frombuffer(index.bits, np.uint8)
     metadata = {
+        "word_runs": json.dumps(index and {"n": index.n, "hashes": index.hashes}),
         "progress": json.dumps(asdict(checkpoint.progress)),
         "network": json.dumps(weights.network.config.to_dict()),
         "tokenizer": weights.tokenizer.to_json(),
@@ -90,9 +97,14 @@ def load(folder: Path) -> Checkpoint:
             tokenizer_from_json(metadata["tokenizer"]),
             tuple(json.loads(metadata["genres"])),
             json.loads(metadata["training"]),
+            originality=_word_runs(json.loads(metadata["word_runs"]), arrays),
         )
         progress = Progress(**json.loads(metadata["progress"]))
         progress.averaging = AveragingState(**asdict(progress)["averaging"])
         return Checkpoint(weights, arrays["slots"], arrays["average"], arrays["state"], progress)
     except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
         raise WeightsError(f"{path} is damaged or cut short ({error}): start anew.") from error
+
+
+def _word_runs(options: dict[str, int] | None, arrays: Mapping[str, Array]) -> NgramIndex | None:
+    return None if options is None else NgramIndex(**options, bits=arrays["word_runs"].tobytes())

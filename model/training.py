@@ -215,7 +215,13 @@ class Training:
         state = self.ranks.joined(arrays.state)
         if self.ranks.rank == 0:
             task = self.task
-            weights = Weights(self.network, task.tokenizer, task.genres, asdict(self.config))
+            weights = Weights(
+                self.network,
+                task.tokenizer,
+                task.genres,
+                asdict(self.config),
+                originality=self.originality,
+            )
             checkpoint.save(
                 folder, Checkpoint(weights, arrays.slots, arrays.average, state, self.progress)
             )

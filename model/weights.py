@@ -91,17 +91,12 @@ def load_weights(folder: Path) -> Weights:
             f"but the network {network_config.vocabulary_size}; the files are of different models."
         )
     vector = flat(network_config, tensors).astype(np.float32)
-    originality = read_originality(folder)
+    index = folder / ORIGINALITY
+    originality = NgramIndex.read(index) if index.exists() else None
     known = originality.bits if originality else b""
     digest = hashlib.sha256(data + known).hexdigest()
     network = Network(network_config, vector)
     return Weights(network, tokenizer, genres, training, digest, originality)
-
-
-def read_originality(folder: Path) -> NgramIndex | None:
-    """The index of the songs that weights learned, if there is one. Raises WeightsError."""
-    path = folder / ORIGINALITY
-    return NgramIndex.read(path) if path.exists() else None
 
 
 def refuse_without_weights(folder: Path) -> None:

@@ -82,7 +82,7 @@ def _train(options: argparse.Namespace) -> int:
     from model.task import songs_task
     from model.tokens import remove_tokens
     from model.training import Listener, Training
-    from model.weights import Weights, load_weights, read_originality
+    from model.weights import Weights, load_weights
 
     ranks = ranks_of_this_run()
     SCREEN.quiet = ranks.rank != 0
@@ -119,10 +119,8 @@ def _train(options: argparse.Namespace) -> int:
         training = Training(config, task(config, init), init, ranks)
     SCREEN.print(_introduction(training.network.config, training.task, corpus), highlight=False)
     resumed_at = training.progress.step if options.resume else None
-    if ranks.rank == 0:
-        # once a run has a best validation, the index stands in its folder
-        indexed = read_originality(folder) if training.progress.best else None
-        training.originality = indexed or _index(corpus, init)
+    if ranks.rank == 0 and not options.resume:  # a checkpoint holds the index
+        training.originality = _index(corpus, init)
     with _stop_on_interrupt() as stopping:
         if ranks.rank:
             training.run(folder, Listener(), stopping)

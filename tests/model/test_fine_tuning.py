@@ -10,6 +10,8 @@ from model.card import model_card
 from model.cli import main
 from model.corpus import Corpus, read_corpus
 from model.originality import NgramIndex
+from model.progress import ProgressView
+from model.training import Step
 from model.weights import load_weights, save_weights
 
 
@@ -72,6 +74,27 @@ def test_whoever_gives_a_learning_rate_chooses_the_run_himself(
     )
     assert main([*run, "--resume", "--epochs", "2"]) == 0
     assert load_weights(out).originality == index
+
+
+def test_a_run_killed_early_goes_on_with_the_word_runs_of_the_weights_it_began_from(
+    indexed_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stumble(_view: ProgressView, step: Step) -> None:
+        if step.number == 2:
+            raise RuntimeError
+
+    songs, out = write_songs(tmp_path / "mine.txt", 60), tmp_path / "mine"
+    run = ["train", str(songs), "--out", str(out)]
+    chosen = ["--init", str(indexed_weights), "--epochs", "1", "--checkpoint-minutes", "1e-9"]
+    with monkeypatch.context() as patch:
+        patch.setattr(ProgressView, "stepped", stumble)
+        with pytest.raises(RuntimeError):
+            main([*run, *chosen])
+    assert not (out / "model.safetensors").exists()
+    assert main([*run, "--resume"]) == 0
+    assert load_weights(out).originality == NgramIndex.build(
+        read_corpus(songs).part("train"), base=load_weights(indexed_weights).originality
+    )
 
 
 def test_where_nothing_gets_better_no_model_is_written(
