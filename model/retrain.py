@@ -28,7 +28,7 @@ from model.weights import Weights
 from model.wish import Wish
 
 LEAST_LIKED = 5  # lyrics with more votes for than against
-LEAST_HELD_OUT = 5  # rated lyrics; with fewer, no judgement is made on them
+LEAST_HELD_OUT = 5  # rated lyrics; with fewer, none is held out
 HELD_OUT_SHARE = 0.2
 TOKENS_PER_LYRIC = 30.0  # the length that r is scaled to, so that long lyrics do not saturate s
 REHEARSAL_CHARACTERS = 20_000_000  # of a larger corpus only songs spread over it are rehearsed
@@ -85,7 +85,7 @@ def retrain(
     """
     examples = [e for rating in ratings if (e := _example(weights.tokenizer, rating)) is not None]
     learned, held_out = _split(examples)
-    liked = sum(example.vote > 0 for example in learned)
+    liked = _liked(learned)
     if liked < LEAST_LIKED:
         raise TrainingError(
             f"There is too little to learn from: {liked} liked lyrics, at least {LEAST_LIKED} are "
@@ -106,7 +106,7 @@ def retrain(
             if preference is None or preference_before is None or preference > preference_before:
                 outcome = Outcome(
                     liked,
-                    sum(example.vote < 0 for example in learned),
+                    len(learned) - liked,
                     epoch,
                     before,
                     after,
@@ -145,9 +145,13 @@ def _split(examples: Sequence[_Example]) -> tuple[list[_Example], list[_Example]
         place = int.from_bytes(hashlib.sha256(example.key.encode()).digest()[:8], "big") / 2**64
         (held_out if place < HELD_OUT_SHARE else learned).append(example)
     votes = {example.vote > 0 for example in held_out}
-    if len(held_out) < LEAST_HELD_OUT or len(votes) < 2:
+    if len(held_out) < LEAST_HELD_OUT or len(votes) < 2 or _liked(learned) < LEAST_LIKED:
         return list(examples), []
     return learned, held_out
+
+
+def _liked(examples: Sequence[_Example]) -> int:
+    return sum(example.vote > 0 for example in examples)
 
 
 def _epochs(

@@ -67,6 +67,14 @@ def test_lyrics_like_the_liked_become_likelier_than_those_like_the_disliked(
         np.testing.assert_array_equal(array, before[name])
 
 
+def test_no_ratings_are_held_out_where_that_would_leave_too_little_to_learn_from(
+    weights: Weights, small_corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model.retrain.HELD_OUT_SHARE", 0.9)
+    _, outcome = retrain(weights, RATINGS[20:40], small_corpus, QUICK, silent)
+    assert (outcome.liked, outcome.disliked, outcome.held_out) == (10, 10, 0)
+
+
 def test_retraining_is_reproducible_and_keeps_the_index_of_the_songs(
     weights: Weights, small_corpus: Corpus
 ) -> None:
