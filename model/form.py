@@ -17,7 +17,7 @@ class LineDemand:
     """What a rhyme scheme asks of a line's end."""
 
     answers: tuple[int, ...] = ()  # lines of its stanza, by index, that it must rhyme with
-    awaited: bool = False  # a later line must rhyme with it
+    awaiting: int = 0  # lines behind it that must rhyme with it
     free: bool = False  # no scheme: it may rhyme as it likes
 
 
@@ -57,8 +57,8 @@ def line_demand(wish: Wish, line: int, lines_left: int) -> LineDemand:
     letter = wish.rhyme[place]
     first = line - place
     answers = tuple(first + i for i in range(place) if wish.rhyme[i] == letter)
-    later = wish.rhyme.find(letter, place + 1)
-    return LineDemand(answers, later != -1 and later - place <= lines_left)
+    awaiting = wish.rhyme[place + 1 : place + 1 + lines_left].count(letter)
+    return LineDemand(answers, awaiting)
 
 
 def may_end_stanza(wish: Wish, lines: int) -> bool:

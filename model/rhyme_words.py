@@ -11,7 +11,7 @@ from model import rhyme
 from model.originality import NgramIndex
 from model.tokenizer import Tokenizer
 
-FEWEST_PARTNERS = 8  # words that must rhyme with a line end that waits for a rhyme
+FEWEST_PARTNERS = 8  # words that must rhyme with a line end for each line that answers it
 CACHED_SOUNDS = 2000
 
 
@@ -58,10 +58,12 @@ class RhymeWords:
                 root.add(ids)
         return root if root.children else None
 
-    def can_answer(self, word: str) -> bool:
-        """Whether enough other words rhyme with the word for a later line to end in one."""
+    def can_answer(self, word: str, lines: int) -> bool:
+        """Whether enough other words rhyme with the word for so many later lines to end in one."""
+        if not lines:
+            return True
         sound = rhyme.rhyming_part(word)
-        return sound is not None and len(self._of_sound(sound)) > FEWEST_PARTNERS
+        return sound is not None and len(self._of_sound(sound)) > lines * FEWEST_PARTNERS
 
     def _spelled(self, sound: str, before: str) -> list[tuple[str, list[int]]]:
         found = self._spellings.get((sound, before))

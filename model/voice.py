@@ -314,7 +314,7 @@ class Voice:
         end = rhyme.last_word(sung)
         if wish.rhyme and end in line.ends:
             return Fault.RATHER_NOT
-        if line.demand.awaited and not self._language.rhyme_words.can_answer(end):
+        if not self._language.rhyme_words.can_answer(end, line.demand.awaiting):
             return Fault.RATHER_NOT
         return Fault.RATHER_NOT if line.misses_rhyme(end) else None
 
