@@ -8,6 +8,7 @@ products, in which a column's place makes no difference (`exact_width` tries tha
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ import numpy.typing as npt
 from model.blas import one_blas_thread
 from model.network import State
 from model.recurrence import Array
-from model.sampling import sample
+from model.sampling import guided, log_sum_exp, sample
 from model.stepping import Stepper
 from model.voice import Move, Voice
 
@@ -49,9 +50,12 @@ class Panel:
         network = stepper.network
         arrays = network.config.layers * network.cell.states
         shape = (arrays, network.config.hidden_size, width)
-        self.voices: list[Voice | None] = [None] * width
+        self.free = list(range(width))  # columns that nobody reads in
         self._stepper = stepper
-        self._now, self._word, self._line = (
+        self._ids = np.zeros(width, np.int64)
+        self._moves: dict[int, Move] = {}
+        self._line_starts: list[int] = []
+        self.now, self._word, self._line = (
             Place(
                 np.zeros(shape, network.dtype),
                 np.zeros((width, network.config.vocabulary_size), network.dtype),
@@ -59,104 +63,167 @@ class Panel:
             for _ in range(3)
         )
 
-    @property
-    def free(self) -> list[int]:
-        """The columns without a voice."""
-        return [column for column, voice in enumerate(self.voices) if voice is None]
+    def begin(self) -> int:
+        """The first free column, where a song begins."""
+        column = self.free.pop(0)
+        self.now.state[:, :, column] = 0
+        return column
 
-    def join(self, voice: Voice, column: int) -> None:
-        """Begin a candidate in a free column."""
-        self.voices[column] = voice
-        self._now.state[:, :, column] = 0
+    def read(self, column: int, token: int, move: Move, *, line_starts: bool = False) -> None:
+        """Let a column read a token in the next step.
+
+        line_starts: a RESTART comes back to where it stands before that.
+        """
+        self._ids[column] = token
+        self._moves[column] = move
+        if line_starts:
+            self._line_starts.append(column)
 
     def step(self) -> None:
-        """One token for each voice; one that has finished leaves."""
-        ids = np.zeros(len(self.voices), np.int64)
-        open_columns = []
-        for column, voice in enumerate(self.voices):
-            if voice is None:
-                continue
-            token = voice.silent()
-            if token is None:
-                open_columns.append(column)
-            else:
-                ids[column] = token
-        moves = self._choose(open_columns, ids) if open_columns else {}
-        before = self._now
-        self._now = _stepped(self._stepper, ids, before)
-        for move, place in ((Move.BACK, self._word), (Move.RESTART, self._line)):
-            self._now.copy_columns([c for c, m in moves.items() if m is move], place)
-        self._now.copy_columns([c for c, m in moves.items() if m is Move.AGAIN], before)
-        self.voices = [v if v is not None and not v.finished else None for v in self.voices]
+        """One token for each column."""
+        before = self.now
+        self._line.copy_columns(self._line_starts, before)
+        self._word.copy_columns(self._moved(Move.BEGIN), before)
+        self.now = _stepped(self._stepper, self._ids, before)
+        self.now.copy_columns(self._moved(Move.BACK), self._word)
+        self.now.copy_columns(self._moved(Move.RESTART), self._line)
+        self.now.copy_columns(self._moved(Move.AGAIN), before)
+        self._ids[:] = 0
+        self._moves, self._line_starts = {}, []
 
-    def _choose(self, columns: list[int], ids: Ids) -> dict[int, Move]:
-        """Let these voices choose their tokens, into `ids`; what becomes of each."""
-        voices = {column: voice for column in columns if (voice := self.voices[column]) is not None}
-        raw = self._now.logits[columns]
-        highest = raw.max(axis=1)
-        totals = highest + np.log(np.exp(raw - highest[:, None]).sum(axis=1))
-        shaped = raw.copy()
-        for row, voice in enumerate(voices.values()):
-            voice.shape(shaped[row], float(totals[row]))
-        wishes = [voice.wish for voice in voices.values()]
-        tokens = sample(
-            shaped,
-            np.array([voice.draw() for voice in voices.values()]),
-            temperature=np.array([wish.temperature for wish in wishes]),
-            top_k=np.array([wish.top_k for wish in wishes]),
-            top_p=np.array([wish.top_p for wish in wishes]),
-            min_p=np.array([wish.min_p for wish in wishes]),
-        )
-        begins = [column for column, voice in voices.items() if voice.at_line_start]
-        self._line.copy_columns(begins, self._now)
-        moves = {}
-        for row, (column, voice) in enumerate(voices.items()):
-            ids[column] = token = int(tokens[row])
-            moves[column] = voice.take(token, float(totals[row] - raw[row, token]))
-        begins = [column for column, move in moves.items() if move is Move.BEGIN]
-        self._word.copy_columns(begins, self._now)
-        return moves
+    def _moved(self, kind: Move) -> list[int]:
+        return [column for column, move in self._moves.items() if move is kind]
+
+
+class Column(NamedTuple):
+    """Where a song is read."""
+
+    panel: Panel
+    number: int
+
+
+@dataclass(eq=False)
+class Seat:
+    """A voice and its columns."""
+
+    voice: Voice
+    column: Column
+    unguided: Column | None  # reads the song of a guided voice without its genre and title
+
+    @property
+    def columns(self) -> list[Column]:
+        """All that it has."""
+        return [self.column, self.unguided] if self.unguided else [self.column]
+
+    def read(self, token: int) -> None:
+        """Let a token be read that was not chosen."""
+        self.column.panel.read(self.column.number, token, Move.READ)
+        if self.unguided:
+            panel, number = self.unguided
+            instead = self.voice.unguided(token)
+            if instead is None:
+                panel.read(number, token, Move.AGAIN)
+            else:
+                panel.read(number, instead, Move.READ)
+
+    def take(self, token: int, nats: float) -> None:
+        """Let the token be read that was chosen, if its voice takes it."""
+        line_starts = self.voice.at_line_start
+        move = self.voice.take(token, nats)
+        for panel, number in self.columns:
+            panel.read(number, token, move, line_starts=line_starts)
 
 
 class Batch:
     """Panels with the voices in them; not for several threads at once."""
 
-    def __init__(self, stepper: Stepper, width: int) -> None:
-        self.width = width
+    def __init__(self, stepper: Stepper, width: int, marks: Ids) -> None:
+        """width: of its panels. marks: the tokens that say which lines rhyme."""
         self._stepper = stepper
+        self._width = width
+        self._marks = marks
         self._panels: list[Panel] = []
+        self._seats: list[Seat] = []
 
     def __len__(self) -> int:
         """How many voices are in it."""
-        return sum(len(panel.voices) - len(panel.free) for panel in self._panels)
+        return len(self._seats)
 
     def join(self, voices: Sequence[Voice]) -> None:
         """Begin these candidates in free columns, of new panels where there are none."""
-        free = [(panel, column) for panel in self._panels for column in panel.free]
         for voice in voices:
-            if not free:
-                panel = Panel(self._stepper, self.width)
-                self._panels.append(panel)
-                free = [(panel, column) for column in panel.free]
-            panel, column = free.pop(0)
-            panel.join(voice, column)
+            column = self._free_column()
+            unguided = self._free_column() if voice.wish.guided else None
+            self._seats.append(Seat(voice, column, unguided))
 
     def leave(self, voices: Sequence[Voice]) -> None:
         """Free the columns of these candidates."""
         gone = set(map(id, voices))
-        for panel in self._panels:
-            panel.voices = [None if id(voice) in gone else voice for voice in panel.voices]
-        self._drop_empty()
+        self._free([seat for seat in self._seats if id(seat.voice) in gone])
 
     def step(self) -> None:
-        """One token for each voice."""
+        """One token for each voice; one that has finished leaves."""
+        choosing = []
+        for seat in self._seats:
+            token = seat.voice.silent()
+            if token is None:
+                choosing.append(seat)
+            else:
+                seat.read(token)
+        if choosing:
+            _choose(choosing, self._marks)
         with one_blas_thread():
             for panel in self._panels:
                 panel.step()
-        self._drop_empty()
+        self._free([seat for seat in self._seats if seat.voice.finished])
 
-    def _drop_empty(self) -> None:
-        self._panels = [panel for panel in self._panels if any(panel.voices)]
+    def _free_column(self) -> Column:
+        panel = next((panel for panel in self._panels if panel.free), None)
+        if panel is None:
+            panel = Panel(self._stepper, self._width)
+            self._panels.append(panel)
+        return Column(panel, panel.begin())
+
+    def _free(self, seats: Sequence[Seat]) -> None:
+        for seat in seats:
+            self._seats.remove(seat)
+            for panel, number in seat.columns:
+                panel.free.append(number)
+        self._panels = [panel for panel in self._panels if len(panel.free) < self._width]
+
+
+def _choose(seats: Sequence[Seat], marks: Ids) -> None:
+    """Let these voices choose their next tokens."""
+    wishes = [seat.voice.wish for seat in seats]
+    raw = _rows([seat.column for seat in seats])
+    totals = log_sum_exp(raw)
+    shaped, shaped_totals = raw.copy(), totals.copy()
+    rows = [row for row, seat in enumerate(seats) if seat.unguided]
+    if rows:
+        shaped[rows] = guided(
+            raw[rows],
+            _rows([seat.unguided for seat in seats if seat.unguided]),
+            np.array([wishes[row].guidance_scale for row in rows]),
+            marks,  # which lines rhyme is left to the network
+        )
+        shaped_totals[rows] = 0
+    for row, seat in enumerate(seats):
+        seat.voice.shape(shaped[row], float(shaped_totals[row]))
+    tokens = sample(
+        shaped,
+        np.array([seat.voice.draw() for seat in seats]),
+        temperature=np.array([wish.temperature for wish in wishes]),
+        top_k=np.array([wish.top_k for wish in wishes]),
+        top_p=np.array([wish.top_p for wish in wishes]),
+        min_p=np.array([wish.min_p for wish in wishes]),
+    )
+    for row, (seat, token) in enumerate(zip(seats, tokens.tolist(), strict=True)):
+        seat.take(token, float(totals[row] - raw[row, token]))
+
+
+def _rows(columns: Sequence[Column]) -> Array:
+    """The logits (R, V) of the tokens that come next in these columns."""
+    return np.stack([panel.now.logits[number] for panel, number in columns])
 
 
 def exact_width(stepper: Stepper) -> int:
@@ -184,7 +251,7 @@ def _same(stepper: Stepper, ids: Ids, others: Ids, order: Ids) -> bool:
 
 def _run(stepper: Stepper, ids: Ids) -> Place:
     panel = Panel(stepper, ids.shape[1])
-    place = panel._now
+    place = panel.now
     with one_blas_thread():
         for tokens in ids:
             place = _stepped(stepper, tokens, place)

@@ -1,4 +1,4 @@
-"""From logits to a token: temperature, top-k, top-p and min-p, each row of a batch by its own.
+"""From logits to a token: guidance, temperature, top-k, top-p and min-p, row by row of a batch.
 
 Top-k as in Fan et al. 2018, top-p (the nucleus) as in Holtzman et al. 2020, min-p as in Nguyen et
 al. 2024; meaning and order are those of Hugging Face's `generate`. Each comes down to the lowest
@@ -44,6 +44,32 @@ def sample(
         bounds[ranked] = np.maximum(bounds[ranked], lowest)
         logits = _without_spare(logits, ranked, lowest, spare)
     return _drawn(logits, best, temperature, bounds, np.where(greedy, 0, draws))
+
+
+def guided(logits: Array, unguided: Array, scale: Array, kept: Ids) -> Array:
+    """Logits (B, V) that mind a prompt more: classifier-free guidance (Sanchez et al. 2023).
+
+    unguided (B, V): logits where the prompt is not told. scale (B,): 1 for the network's own
+    distribution; from there on by how much more each token's logarithm of probability grows than
+    the prompt lets it. The probabilities of the tokens `kept` stay the network's own.
+    """
+    own = logits - log_sum_exp(logits)[:, None]
+    gain = own - unguided
+    gain += log_sum_exp(unguided)[:, None]
+    stay = own[:, kept]
+    own[:, kept] = -np.inf
+    rest = log_sum_exp(own)[:, None]
+    own += (scale[:, None] - 1).astype(own.dtype) * gain
+    own += rest - log_sum_exp(own)[:, None]
+    own[:, kept] = stay
+    return own
+
+
+def log_sum_exp(logits: Array) -> Array:
+    """ln of the sum of e^logits (B,) of each row of logits (B, V)."""
+    highest = logits.max(axis=1)
+    total: Array = highest + np.log(np.exp(logits - highest[:, None]).sum(axis=1))
+    return total
 
 
 def sample_softmax(logits: Array, draws: Array, temperature: float) -> Ids:

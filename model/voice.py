@@ -95,7 +95,9 @@ class Voice:
         self._next_run = self.run  # with the word being written
         self._stanza: list[str] = []
         self._verses = 0
-        self._silent = deque(frame_wish(language.tokenizer, wish))  # read but not written
+        frame, plain = (frame_wish(language.tokenizer, each) for each in (wish, Wish()))
+        self._silent = deque(frame)  # read but not written
+        self._unguided = deque([*[None] * (len(frame) - len(plain)), *plain])
         self._written: deque[int] = deque()  # to be written next, whatever the network thinks
         self._seen: dict[int, None] = {}
         self._ngrams: defaultdict[tuple[int, ...], set[int]] = defaultdict(set)
@@ -123,6 +125,10 @@ class Voice:
     def silent(self) -> int | None:
         """The next token to be read without being written, if there is one."""
         return self._silent.popleft() if self._silent else None
+
+    def unguided(self, token: int) -> int | None:
+        """What is read for a silent token where neither genre nor title is told; None: nothing."""
+        return self._unguided.popleft() if self._unguided else token
 
     def draw(self) -> float:
         """The random number for the next token, in [0, 1)."""

@@ -25,6 +25,7 @@ MAX_SECTIONS = 8
 MAX_TEMPERATURE = 2.0
 MAX_CANDIDATES = 8
 MAX_SYLLABLES = 20  # of a line
+GUIDANCE = 3.0
 
 RHYMES = ("AABB", "ABAB", "ABCB", "AAAA")
 SECTIONS = ("verse", "chorus", "hook", "pre-chorus", "bridge", "intro", "outro")
@@ -110,6 +111,9 @@ class Wish:
         7, "How many words in a row may stand in a song that was learned.", "6", least=5, most=20
     )
     word_filter: bool = _option(True, "Keep slurs and obscene words out.", "off")
+    guidance_scale: float = _option(
+        GUIDANCE, "How much genre and title weigh; 1 as the model has it.", "2", least=1, most=5
+    )
 
     def checked(self, genres: Sequence[str]) -> "Wish":
         """The same wish with its text cleaned; raises RequestError saying what cannot be met."""
@@ -144,6 +148,11 @@ class Wish:
         return tuple(_SECTION.findall(self.structure or ""))
 
     @property
+    def guided(self) -> bool:
+        """Whether genre and title are to weigh more than the model has it."""
+        return self.guidance_scale > 1 and (self.genre or self.title) is not None
+
+    @property
     def syllable_range(self) -> tuple[int, int] | None:
         """Fewest and most syllables of a line."""
         found = _SYLLABLES.fullmatch(self.syllables or "")
@@ -155,7 +164,8 @@ class Wish:
         return frozenset((self.bad_words or "").split(", ")) - {""}
 
 
-FRACTIONS = ("temperature", "top_p", "min_p", "repetition_penalty")  # kept to two decimals
+# kept to two decimals
+FRACTIONS = ("temperature", "top_p", "min_p", "repetition_penalty", "guidance_scale")
 OPTIONS: dict[str, Field[Any]] = {option.name: option for option in fields(Wish)}
 
 

@@ -84,7 +84,7 @@ class WritingBatch:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._batch = Batch(desk.stepper, desk.width)
+        self._batch = Batch(desk.stepper, desk.width, desk.language.mark_ids)
         self._songs: list[Song] = []
 
     def __len__(self) -> int:

@@ -140,6 +140,7 @@ EVERY_OPTION = Wish(
     syllables="6-10",
     best_of=3,
     max_run=6,
+    guidance_scale=1.5,
 )
 
 

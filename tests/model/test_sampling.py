@@ -1,4 +1,4 @@
-"""Sampling: temperature, top-k, top-p and min-p, a row at a time whatever the batch."""
+"""Sampling: guidance, temperature, top-k, top-p and min-p, a row at a time whatever the batch."""
 
 import math
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from model.sampling import sample, sample_softmax
+from model.sampling import guided, sample, sample_softmax
 
 PROBABILITIES = np.array([0.1, 0.5, 0.05, 0.3, 0.05])
 LOGITS = np.log(PROBABILITIES)
@@ -49,6 +49,30 @@ def frequencies(options: Options, logits: npt.NDArray[Any] = LOGITS) -> npt.NDAr
 
 def test_with_all_options_off_tokens_come_as_often_as_their_probability() -> None:
     np.testing.assert_allclose(frequencies(OFF), PROBABILITIES, atol=2e-3)
+
+
+def test_guidance_multiplies_what_a_prompt_does_to_each_token_but_for_some() -> None:
+    told, untold = np.random.default_rng(1).dirichlet(np.ones(6), 2)
+    kept, scale = [1, 4], 3.0
+    logits = guided(np.log([told]) + 7, np.log([untold]) - 2, np.array([scale]), np.array(kept))
+    expected = untold * (told / untold) ** scale
+    expected[kept] = 0
+    expected *= (1 - told[kept].sum()) / expected.sum()
+    expected[kept] = told[kept]
+    np.testing.assert_allclose(np.exp(logits), [expected])
+    one = guided(np.log([told]), np.log([untold]), np.ones(1), np.array([], int))
+    np.testing.assert_allclose(np.exp(one), [told])
+
+
+def test_guidance_of_a_row_is_the_same_to_the_last_bit_whatever_rows_stand_beside_it() -> None:
+    rng = np.random.default_rng(2)
+    told, untold = rng.normal(0, 3, (2, 9, 700)).astype(np.float32)
+    scale, kept = rng.uniform(1, 5, 9), np.array([3, 699])
+    together = guided(told, untold, scale, kept)
+    for row in range(9):
+        some = slice(row, row + 1)
+        alone = guided(told[some], untold[some], scale[some], kept)
+        np.testing.assert_array_equal(together[some], alone)
 
 
 def test_temperature_sharpens_and_zero_takes_the_likeliest() -> None:

@@ -13,7 +13,9 @@ import model
 from model import rhyme
 from model.corpus import Song as SongText
 from model.corpus import is_heading
+from model.evaluation import framed_nats
 from model.form import rhyme_pairs
+from model.frame import frame_song
 from model.lyric_model import LyricModel
 from model.originality import NgramIndex
 from model.ranking import Draft
@@ -191,6 +193,26 @@ def test_a_song_that_is_offensive_to_begin_with_is_refused_in_words(tiny: LyricM
     assert tiny.write(Wish("what the fuck", word_filter=False, lines=4, best_of=1)).text
 
 
+def test_guidance_lets_a_lyric_sound_more_like_its_genre_and_title(
+    weights: Weights, tiny: LyricModel
+) -> None:
+    def gain(scale: float) -> float:
+        """By how many nats genre and title make a lyric likelier, on average."""
+        wish = Wish(genre="shanty", title="Haul Away", lines=8, best_of=1, guidance_scale=scale)
+        songs = [SongText(None, None, lyric.text) for lyric in tiny.write_many(wish, 24, 1)]
+        told = [replace(song, genre=wish.genre, title=wish.title) for song in songs]
+        rows = [frame_song(weights.tokenizer, song).ids()[:-1] for song in songs + told]
+        nats, _ = framed_nats(weights.network, rows, weights.tokenizer.forced_ids)
+        return float(nats[:24].sum() - nats[24:].sum()) / 24
+
+    assert gain(4) > gain(1)
+
+
+def test_without_genre_and_title_there_is_nothing_to_guide(tiny: LyricModel) -> None:
+    texts = {tiny.write(Wish("rain", guidance_scale=scale), 1).text for scale in (1, 5)}
+    assert len(texts) == 1
+
+
 def test_the_same_random_seed_writes_the_same_lyric_and_another_one_another(
     tiny: LyricModel,
 ) -> None:
@@ -199,8 +221,16 @@ def test_the_same_random_seed_writes_the_same_lyric_and_another_one_another(
     assert tiny.generate("rain", random_seed=8).text != first.text
 
 
-def test_lyrics_side_by_side_are_those_of_their_random_seeds_alone(tiny: LyricModel) -> None:
-    wish = Wish(lines=4, best_of=2, rhyme="AABB")
+@pytest.mark.parametrize(
+    "wish",
+    [
+        Wish(lines=4, best_of=2, rhyme="AABB"),
+        Wish("rain", "shanty", "Home", lines=4, best_of=3, structure="verse-chorus"),
+    ],
+)
+def test_lyrics_side_by_side_are_those_of_their_random_seeds_alone(
+    tiny: LyricModel, wish: Wish
+) -> None:
     many = list(tiny.write_many(wish, 7, 20))
     assert many == [tiny.write(wish, 20 + k) for k in range(7)]
 
