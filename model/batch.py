@@ -137,11 +137,11 @@ class Seat:
 class Batch:
     """Panels with the voices in them; not for several threads at once."""
 
-    def __init__(self, stepper: Stepper, width: int, marks: Ids) -> None:
-        """width: of its panels. marks: the tokens that say which lines rhyme."""
+    def __init__(self, stepper: Stepper, width: int, kept: Ids) -> None:
+        """width: of its panels. kept: the tokens whose chance guidance leaves as it is."""
         self._stepper = stepper
         self._width = width
-        self._marks = marks
+        self._kept = kept
         self._panels: list[Panel] = []
         self._seats: list[Seat] = []
 
@@ -171,7 +171,7 @@ class Batch:
             else:
                 seat.read(token)
         if choosing:
-            _choose(choosing, self._marks)
+            _choose(choosing, self._kept)
         with one_blas_thread():
             for panel in self._panels:
                 panel.step()
@@ -192,7 +192,7 @@ class Batch:
         self._panels = [panel for panel in self._panels if len(panel.free) < self._width]
 
 
-def _choose(seats: Sequence[Seat], marks: Ids) -> None:
+def _choose(seats: Sequence[Seat], kept: Ids) -> None:
     """Let these voices choose their next tokens."""
     wishes = [seat.voice.wish for seat in seats]
     raw = _rows([seat.column for seat in seats])
@@ -204,7 +204,7 @@ def _choose(seats: Sequence[Seat], marks: Ids) -> None:
             raw[rows],
             _rows([seat.unguided for seat in seats if seat.unguided]),
             np.array([wishes[row].guidance_scale for row in rows]),
-            marks,  # which lines rhyme is left to the network
+            kept,
         )
         shaped_totals[rows] = 0
     for row, seat in enumerate(seats):

@@ -52,6 +52,7 @@ class Language:
         self.no_going_on = mask(goes_on)
         self.tail_ids = [int(i) for i in np.flatnonzero(tail | at_newline)]
         self.mark_ids = np.flatnonzero(marks)
+        self.wordless_ids = np.flatnonzero(~np.array(self.begins))  # marks and line ends, too
 
     def knows(self, word: str) -> bool:
         """Whether it is a word: one that was learned, or where that is not known, a listed one."""

@@ -118,6 +118,11 @@ class Voice:
         return self.sung if early and self.sung < self._total else None
 
     @property
+    def complete(self) -> bool:
+        """Whether it has all its lines."""
+        return self.sung >= self._total
+
+    @property
     def at_line_start(self) -> bool:
         """Whether nothing is written yet of the line, but for what a person typed."""
         return not self._line.ids

@@ -25,7 +25,7 @@ MAX_SECTIONS = 8
 MAX_TEMPERATURE = 2.0
 MAX_CANDIDATES = 8
 MAX_SYLLABLES = 20  # of a line
-GUIDANCE = 3.0
+GUIDANCE = 4.0
 
 RHYMES = ("AABB", "ABAB", "ABCB", "AAAA")
 SECTIONS = ("verse", "chorus", "hook", "pre-chorus", "bridge", "intro", "outro")
@@ -112,7 +112,7 @@ class Wish:
     )
     word_filter: bool = _option(True, "Keep slurs and obscene words out.", "off")
     guidance_scale: float = _option(
-        GUIDANCE, "How much genre and title weigh; 1 as the model has it.", "2", least=1, most=5
+        GUIDANCE, "How much genre and title weigh; 1 as the model has it.", "2", least=1, most=10
     )
 
     def checked(self, genres: Sequence[str]) -> "Wish":

@@ -1,5 +1,6 @@
 """Lyrics being written: wishes in, finished lyrics out, many of them side by side."""
 
+import math
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,9 @@ from model.wish import Wish
 from model.word_filter import offensive_words, refusal
 
 MOST_VOICES = 64  # that a batch writes at once
+# Once half of a song's candidates have all their lines, the others have until this multiple of the
+# steps that it took.
+STRAGGLING = 1.1
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ class Song:
     voices: list[Voice]
     first_candidate: int  # the number of the first voice
     lyric: Lyric | None = field(default=None, init=False)  # once it has finished
+    steps: int = field(default=0, init=False)  # since it began
+    last_step: float = field(default=math.inf, init=False)  # after which nobody is waited for
 
     @property
     def lines(self) -> Sequence[str]:
@@ -84,7 +90,7 @@ class WritingBatch:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._batch = Batch(desk.stepper, desk.width, desk.language.mark_ids)
+        self._batch = Batch(desk.stepper, desk.width, desk.language.wordless_ids)
         self._songs: list[Song] = []
 
     def __len__(self) -> int:
@@ -121,11 +127,21 @@ class WritingBatch:
     def step(self) -> list[Song]:
         """One token for each candidate of each song; the songs that have finished, and left."""
         self._batch.step()
-        finished = [song for song in self._songs if all(v.finished for v in song.voices)]
+        finished = [song for song in self._songs if self._has_finished(song)]
         for song in finished:
+            self._batch.leave([voice for voice in song.voices if not voice.finished])
             song.lyric = self._best(song)
             self._songs.remove(song)
         return finished
+
+    def _has_finished(self, song: Song) -> bool:
+        """Whether a song's candidates are all there, or those that are missing are late."""
+        song.steps += 1
+        if song.last_step == math.inf:
+            complete = sum(voice.complete for voice in song.voices)
+            if 2 * complete >= len(song.voices):
+                song.last_step = STRAGGLING * song.steps
+        return song.steps > song.last_step or all(voice.finished for voice in song.voices)
 
     def _checked(self, wish: Wish) -> Wish:
         checked = wish.checked(self._desk.genres)
@@ -144,11 +160,13 @@ class WritingBatch:
         return song
 
     def _best(self, song: Song) -> Lyric:
-        drafts = [self._draft(song.wish, voice) for voice in song.voices]
+        there = [number for number, voice in enumerate(song.voices) if voice.finished]
+        drafts = [self._draft(song.wish, song.voices[number]) for number in there]
         scores = self._desk.ranker(drafts) if len(drafts) > 1 else [0.0]
-        best = max(range(len(drafts)), key=lambda number: scores[number])
-        desk, draft, voice = self._desk, drafts[best], song.voices[best]
-        recipe = Recipe(song.wish, song.random_seed, song.first_candidate + best, voice.cut_short)
+        best = max(range(len(drafts)), key=lambda place: scores[place])
+        desk, draft, number = self._desk, drafts[best], there[best]
+        cut = song.voices[number].cut_short
+        recipe = Recipe(song.wish, song.random_seed, song.first_candidate + number, cut)
         return Lyric(
             draft.text,
             lyric_code(recipe, version=desk.version, tokenizer=desk.tokenizer, genres=desk.genres),
