@@ -4,6 +4,8 @@ A song must come out the same whoever is beside it, to the last bit, or its code
 again. A matrix product may add up a column in another order when there are more or fewer columns
 beside it. So the batch is cut into panels of one width: a step of a panel is always the same
 products, in which a column's place makes no difference (`exact_width` tries that out).
+
+A song whose genre or title is to weigh more has a second column, which reads it without them.
 """
 
 from collections.abc import Sequence

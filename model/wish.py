@@ -25,7 +25,7 @@ MAX_SECTIONS = 8
 MAX_TEMPERATURE = 2.0
 MAX_CANDIDATES = 8
 MAX_SYLLABLES = 20  # of a line
-GUIDANCE = 4.0
+GUIDANCE = 4.0  # by default; see benchmarks/genre_control.py
 
 RHYMES = ("AABB", "ABAB", "ABCB", "AAAA")
 SECTIONS = ("verse", "chorus", "hook", "pre-chorus", "bridge", "intro", "outro")

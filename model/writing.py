@@ -56,8 +56,8 @@ class Song:
     voices: list[Voice]
     first_candidate: int  # the number of the first voice
     lyric: Lyric | None = field(default=None, init=False)  # once it has finished
-    steps: int = field(default=0, init=False)  # since it began
-    last_step: float = field(default=math.inf, init=False)  # after which nobody is waited for
+    _steps: int = field(default=0, init=False)  # since it began
+    _last_step: float = field(default=math.inf, init=False)  # after which nobody is waited for
 
     @property
     def lines(self) -> Sequence[str]:
@@ -65,6 +65,15 @@ class Song:
         if self.lyric is not None:
             return self.lyric.text.split("\n")
         return self.voices[0].lines if len(self.voices) == 1 else ()
+
+    def advance(self) -> bool:
+        """Count a step; whether the candidates are all there, or those that are missing late."""
+        self._steps += 1
+        if self._last_step == math.inf:
+            complete = sum(voice.complete for voice in self.voices)
+            if 2 * complete >= len(self.voices):
+                self._last_step = STRAGGLING * self._steps
+        return self._steps > self._last_step or all(voice.finished for voice in self.voices)
 
     def cut(self) -> None:
         """Let it end with the lines that are being written."""
@@ -127,21 +136,12 @@ class WritingBatch:
     def step(self) -> list[Song]:
         """One token for each candidate of each song; the songs that have finished, and left."""
         self._batch.step()
-        finished = [song for song in self._songs if self._has_finished(song)]
+        finished = [song for song in self._songs if song.advance()]
         for song in finished:
             self._batch.leave([voice for voice in song.voices if not voice.finished])
             song.lyric = self._best(song)
             self._songs.remove(song)
         return finished
-
-    def _has_finished(self, song: Song) -> bool:
-        """Whether a song's candidates are all there, or those that are missing are late."""
-        song.steps += 1
-        if song.last_step == math.inf:
-            complete = sum(voice.complete for voice in song.voices)
-            if 2 * complete >= len(song.voices):
-                song.last_step = STRAGGLING * song.steps
-        return song.steps > song.last_step or all(voice.finished for voice in song.voices)
 
     def _checked(self, wish: Wish) -> Wish:
         checked = wish.checked(self._desk.genres)
