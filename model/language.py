@@ -52,7 +52,17 @@ class Language:
         self.no_going_on = mask(goes_on)
         self.tail_ids = [int(i) for i in np.flatnonzero(tail | at_newline)]
         self.mark_ids = np.flatnonzero(marks)
+        self.opening_ids = self._with("(", ' "')
+        self.bracket_ids = self._with(")")
         self.wordless_ids = np.flatnonzero(~np.array(self.begins))  # marks and line ends, too
+
+    def tails_with(self, closing: str) -> list[int]:
+        """The tokens behind a line's last word that close what `closing` closes."""
+        return [i for i in self.tail_ids if closing in self.pieces[i]]
+
+    def _with(self, *parts: str) -> list[int]:
+        """The tokens whose piece holds one of these."""
+        return [i for i, piece in enumerate(self.pieces) if any(part in piece for part in parts)]
 
     def knows(self, word: str) -> bool:
         """Whether it is a word: one that was learned, or where that is not known, a listed one."""

@@ -77,8 +77,21 @@ class Line:
         answered = (self.ends[i] for i in self.demand.answers)
         return self.must_rhyme and not all(rhyme.rhymes(end, other) for other in answered)
 
+    @property
+    def unclosed(self) -> str:
+        """What closes the bracket or the quotation that is open; "" when none is."""
+        written = self.text[len(self.opening) :]
+        if written.count("(") > written.count(")"):
+            return ")"
+        return '"' if written.count('"') % 2 else ""
+
     def shape(self, logits: Array) -> None:
         """Rule out, in place, what cannot come next inside it; logits (V,)."""
+        closing = self.unclosed
+        if closing:
+            self._shape_unclosed(logits, closing)
+        if closing != ")":
+            logits[self.language.bracket_ids] = -np.inf
         if self.node is not None:
             allowed = [i for i in self.node.children if i not in self.banned]
             allow_only(logits, allowed + self.language.tail_ids * self.node.ends)
@@ -87,6 +100,14 @@ class Line:
             allow_only(logits, [self.language.newline])
         else:
             self._shape_words(logits)
+
+    def _shape_unclosed(self, logits: Array, closing: str) -> None:
+        """Nothing more is opened, and what is open is closed before the line ends."""
+        language = self.language
+        logits[language.opening_ids] = -np.inf
+        logits[language.newline] = -np.inf
+        if self.node is not None:  # behind the rhyming word only one more token may come
+            logits[list({*language.tail_ids} - {*language.tails_with(closing)})] = -np.inf
 
     def _shape_words(self, logits: Array) -> None:
         """Its words, where it may end, and which rhyme may come."""
@@ -113,7 +134,8 @@ class Line:
             logits += language.no_word
         logits[marks] = kept
         if len(self.text) > LONGEST_LINE:
-            allow_only(logits, [*marks, newline])
+            closing = self.unclosed
+            allow_only(logits, language.tails_with(closing) if closing else [*marks, newline])
 
     def add(self, token: int) -> bool:
         """Write a token of text; whether a word begins with it."""
