@@ -21,9 +21,9 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from benchmarks.writing import nats_per_word
 from model import rhyme
 from model.corpus import Song, read_corpus
-from model.genre_scores import score_text
 from model.lyric_model import LyricModel
 from model.weights import load_weights
 from model.wish import GUIDANCE, Wish
@@ -81,9 +81,7 @@ def main() -> None:
             wish = Wish(genre=genre, best_of=1, guidance_scale=scale)
             lyrics = model.write_many(wish, options.lyrics, random_seed=1)
             songs += [Song(None, genre, lyric.text) for lyric in lyrics]
-        scores = [score_text(weights.network, weights.tokenizer, (), song.text) for song in songs]
-        words = sum(score.words for score in scores)
-        nats = sum(score.nats_per_word * score.words for score in scores) / words
+        nats = nats_per_word(weights, [song.text for song in songs])
         figures[name] = {"right": judge.right(songs), "nats_per_word": nats}
     if options.json:
         print(json.dumps(figures))

@@ -56,31 +56,33 @@ def without_marks(weights: Weights) -> Weights:
     return replace(weights, tokenizer=tokenizer)
 
 
+def nats_per_word(weights: Weights, texts: Sequence[str]) -> float:
+    """Of all the words of these texts, with no genre told."""
+    scores = [score_text(weights.network, weights.tokenizer, (), text) for text in texts]
+    return sum(s.nats_per_word * s.words for s in scores) / sum(s.words for s in scores)
+
+
 def rhyme_figures(
     model: LyricModel, weights: Weights, scheme: str, method: str, songs: int
 ) -> dict[str, float | str]:
     """One scheme's figures, as a method keeps to it."""
     wish = Wish(rhyme=scheme, lines=16, best_of=1)
-    pairs = hits = repeats = words = noted = 0
-    nats = 0.0
-    for lyric in model.write_many(wish, songs, 1):
+    pairs = hits = repeats = 0
+    lyrics = list(model.write_many(wish, songs, 1))
+    for lyric in lyrics:
         for ends in ends_of(lyric.text):
             paired = rhyme_pairs(scheme, len(ends))
             pairs += len(paired)
             hits += sum(rhyme.rhymes(ends[i], ends[j]) for i, j in paired)
             repeats += len(ends) - len(set(ends))
-        score = score_text(weights.network, weights.tokenizer, (), lyric.text)
-        nats += score.nats_per_word * score.words
-        words += score.words
-        noted += bool(lyric.notes)
     return {
         "scheme": scheme,
         "method": method,
         "pairs": pairs,
         "rhymed": hits / pairs,
         "end_words_used_twice": repeats,
-        "nats_per_word": nats / words,
-        "lyrics_with_a_note": noted,
+        "nats_per_word": nats_per_word(weights, [lyric.text for lyric in lyrics]),
+        "lyrics_with_a_note": sum(bool(lyric.notes) for lyric in lyrics),
     }
 
 
@@ -97,11 +99,7 @@ def unsteered_nats(model: LyricModel, weights: Weights, songs: int) -> dict[str,
             lyric.text for lyric in model.write_many(Wish(lines=16, best_of=1), songs, 1)
         ],
     }
-    found = {}
-    for name, group in texts.items():
-        scores = [score_text(weights.network, weights.tokenizer, (), text) for text in group]
-        found[name] = sum(s.nats_per_word * s.words for s in scores) / sum(s.words for s in scores)
-    return found
+    return {name: nats_per_word(weights, group) for name, group in texts.items()}
 
 
 def any_wishes(genres: Sequence[str], count: int) -> Iterator[Wish]:
